@@ -1,0 +1,96 @@
+"""`BaseHead`: features to outputs, outputs to losses or to keypoints.
+
+A head owns its loss and its codec. The estimator above it knows images and crops; the head knows
+input space only.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from raypose.codecs.base import BaseKeypointCodec
+from raypose.models.base_module import BaseModule, InitCfg
+from raypose.structures import PoseBatch, Poses
+
+Features = Sequence[Tensor] | Tensor
+Outputs = Any  # a tensor, or a tuple or list of tensors, of the head's own
+
+
+class BaseHead(BaseModule, ABC):
+    """Parent of heads.
+
+    Attributes:
+        decoder: the codec that reads keypoints from the outputs, if the head has one.
+        test_cfg: options of prediction; the estimator puts its own `test_cfg` here.
+    """
+
+    decoder: BaseKeypointCodec | None = None
+
+    def __init__(self, init_cfg: InitCfg = None) -> None:
+        super().__init__(init_cfg)
+        self.test_cfg: Mapping[str, Any] = {}
+
+    @abstractmethod
+    def forward(self, feats: Features) -> Outputs:
+        """Return raw outputs: pure, so that it compiles and exports."""
+
+    @abstractmethod
+    def loss(self, feats: Features, batch: PoseBatch) -> dict[str, Tensor]:
+        """Return losses; entries named `loss*` are summed, the others are only logged."""
+
+    @abstractmethod
+    def predict(self, feats: Features, batch: PoseBatch) -> list[Poses]:
+        """Return the poses of each of B samples in input space.
+
+        While `batch.flip_test` is true, `feats` hold 2B samples; `forward_test` folds them.
+        """
+
+    def flip_outputs(self, outputs: Outputs, batch: PoseBatch) -> Outputs:
+        """Undo the mirroring of outputs that come from mirrored images (for the flip test)."""
+        raise NotImplementedError(
+            f"{type(self).__name__} does not say how its outputs are mirrored: override "
+            "flip_outputs() or set test_cfg.flip_test to false"
+        )
+
+    def forward_test(self, feats: Features, batch: PoseBatch) -> Outputs:
+        """Return outputs for B samples, averaged with their mirrored halves in a flip test."""
+        outputs = self.forward(feats)
+        if not batch.flip_test:
+            return outputs
+        plain, mirrored = _half(outputs, 0), _half(outputs, 1)
+        return _average(plain, self.flip_outputs(mirrored, batch))
+
+    def decode(self, outputs: Outputs) -> list[Poses]:
+        """Let the codec read keypoints; one `Poses` in input space for each sample."""
+        assert self.decoder is not None, f"{type(self).__name__} was built without a decoder"
+        keypoints, scores = self.decoder.decode(outputs)
+        return [
+            Poses(keypoints=_numpy(points), keypoint_scores=_numpy(values))
+            for points, values in zip(_to_cpu(keypoints), _to_cpu(scores), strict=True)
+        ]
+
+
+def _half(outputs: Outputs, part: int) -> Outputs:
+    if isinstance(outputs, Tensor):
+        return outputs.chunk(2)[part]
+    return type(outputs)(_half(item, part) for item in outputs)
+
+
+def _average(one: Outputs, other: Outputs) -> Outputs:
+    if isinstance(one, Tensor):
+        return (one + other) * 0.5
+    return type(one)(_average(a, b) for a, b in zip(one, other, strict=True))
+
+
+def _to_cpu(values: Any) -> Any:
+    # One transfer for a stacked tensor instead of one for each sample.
+    return values.detach().cpu() if isinstance(values, Tensor) else values
+
+
+def _numpy(values: Tensor) -> Any:
+    return values.detach().to("cpu", torch.float32).numpy()
