@@ -94,7 +94,7 @@ def _normalized_distances(
     """Distances (N, K) float32 and which of them count."""
     if pred.shape != gt.shape:
         raise RayposeError(f"predictions {pred.shape} and annotations {gt.shape} differ in shape")
-    usable = (norm_factor > 0).all(axis=-1)
+    usable = np.all(norm_factor > 0, axis=-1)
     factor = np.where(usable[:, None], norm_factor, 1)[:, None]
     distances = np.linalg.norm((pred - gt) / factor, axis=-1).astype(np.float32)
     return distances, mask.astype(bool) & usable[:, None]
