@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 
 # Before numpy, torch or Ray start their pools: two threads a process lose far more on shared
@@ -71,7 +72,7 @@ def ray_session() -> Iterator[None]:
         num_gpus=0,
         include_dashboard=False,
         log_to_driver=False,
-        logging_level="ERROR",
+        logging_level=logging.ERROR,
         object_store_memory=300 << 20,
     )
     context = DataContext.get_current()

@@ -1,0 +1,262 @@
+"""`ONNXDetector`: any RTMDet or YOLOX in an ONNX file.
+
+image space -> letterbox -> input space -> network -> decode, threshold, NMS -> image space
+
+B images, A candidate boxes, C classes, N boxes that remain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from raypose.errors import ConfigError, did_you_mean
+from raypose.models.detectors import rtmdet, yolox
+from raypose.models.detectors.base import BaseDetector, Detections, Image
+from raypose.models.detectors.onnx_session import OnnxSession
+from raypose.registry import MODELS
+
+_PAD_VALUE = 114
+
+
+class _Family(NamedTuple):
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    nms_thr: float
+    matches: Callable[[Mapping[str, npt.NDArray[Any]]], bool]
+    decode: Callable[..., tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]]
+
+
+_FAMILIES = {
+    "rtmdet": _Family(
+        rtmdet.MEAN, rtmdet.STD, rtmdet.NMS_THR, rtmdet.is_rtmdet, rtmdet.decode_rtmdet
+    ),
+    "yolox": _Family(yolox.MEAN, yolox.STD, yolox.NMS_THR, yolox.is_yolox, yolox.decode_yolox),
+}
+
+
+@MODELS.register_module()
+class ONNXDetector(BaseDetector):
+    """Detect with an RTMDet or YOLOX network exported to ONNX.
+
+    Takes raw exports (RTMDet's maps, YOLOX's cells, decoded or not) and exports that end in
+    non-maximum suppression (outputs `dets` (B, N, 5) and `labels` (B, N), as MMDeploy writes).
+
+    Args:
+        model: the ONNX file.
+        family: `rtmdet` or `yolox`; `auto` tells them apart by their outputs, or by the name of
+            the file where these are `dets` and `labels`.
+        input_size: (w, h) of the network's input, for files that leave it free.
+        score_thr: least score of a box.
+        nms_thr: of two boxes of a class whose IoU is larger, the better remains; by default what
+            the family was published with (RTMDet 0.6, YOLOX 0.45). Exports that suppress by
+            themselves have a threshold of their own.
+        classes: class indices to keep, None for all; 0 is the person of COCO.
+        max_per_image: most boxes of an image, the best ones.
+        backend: `auto` (ONNX Runtime where installed), `onnxruntime` or `opencv`.
+        batch_size: images of one call, for files that leave it free.
+        num_threads: threads of one call; as many as torch uses by default.
+
+    Raises:
+        ConfigError: for arguments out of range.
+
+    Example:
+        type: ONNXDetector
+        model: rtmdet_nano_person_320.onnx
+        score_thr: 0.4
+    """
+
+    def __init__(
+        self,
+        model: str | Path,
+        family: str = "auto",
+        input_size: Sequence[int] | None = None,
+        score_thr: float = 0.3,
+        nms_thr: float | None = None,
+        classes: Sequence[int] | None = (0,),
+        max_per_image: int = 100,
+        backend: str = "auto",
+        batch_size: int = 8,
+        num_threads: int | None = None,
+    ) -> None:
+        choices = ("auto", *_FAMILIES)
+        if family not in choices:
+            raise ConfigError(
+                f"family is one of {', '.join(choices)}, got {family!r}."
+                + did_you_mean(family, choices)
+            )
+        for name, value in (("score_thr", score_thr), ("nms_thr", nms_thr)):
+            if value is not None and not 0 <= value <= 1:
+                raise ConfigError(f"{name} lies in 0..1, got {value}")
+        self.model = Path(model)
+        self.score_thr = score_thr
+        self.nms_thr = nms_thr
+        self.classes = None if classes is None else np.asarray(classes, np.int64)
+        self.max_per_image = max_per_image
+        self._family = family
+        self._input_size = None if input_size is None else (int(input_size[0]), int(input_size[1]))
+        self._batch_size = batch_size
+        self._backend = backend
+        self._num_threads = num_threads
+        self._open_session: OnnxSession | None = None
+
+    def to(self, device: str) -> ONNXDetector:
+        """Open the network on a device; see `BaseDetector.to`."""
+        self._open_session = OnnxSession(self.model, self._backend, device, self._num_threads)
+        _ = self.family
+        return self
+
+    @property
+    def _session(self) -> OnnxSession:
+        if self._open_session is None:
+            self._open_session = OnnxSession(self.model, self._backend, "cpu", self._num_threads)
+        return self._open_session
+
+    @cached_property
+    def input_size(self) -> tuple[int, int]:
+        """Size (w, h) of the network's input.
+
+        Raises:
+            ConfigError: if neither the file nor `input_size` says, or they disagree.
+        """
+        height, width = self._session.input_shape[2:]
+        given = self._input_size
+        if width is None or height is None:
+            if given is None:
+                raise ConfigError(f"{self.model} takes any size; give input_size: [w, h]")
+            return given
+        if given not in (None, (width, height)):
+            raise ConfigError(f"{self.model} takes {width}x{height}, not input_size {list(given)}")
+        return width, height
+
+    @cached_property
+    def family(self) -> str:
+        """Family of the network, `rtmdet` or `yolox`.
+
+        Raises:
+            ConfigError: if it cannot be told.
+        """
+        if self._family != "auto":
+            return self._family
+        if self._suppresses:
+            named = [name for name in _FAMILIES if name in self.model.name.lower()]
+        else:
+            width, height = self.input_size
+            B = self._session.input_shape[0] or 1
+            outputs = self._session(np.zeros((B, 3, height, width), np.float32))
+            named = [name for name, family in _FAMILIES.items() if family.matches(outputs)]
+        if len(named) != 1:
+            raise ConfigError(
+                f"{self.model}: cannot tell whether this is RTMDet or YOLOX (outputs "
+                f"{', '.join(self._session.output_names)}); give family: rtmdet or yolox"
+            )
+        return named[0]
+
+    def detect(self, images: Sequence[Image]) -> list[Detections]:
+        """Find the instances of each image; see `BaseDetector.detect`."""
+        size = self._session.input_shape[0] or self._batch_size
+        found: list[Detections] = []
+        for start in range(0, len(images), size):
+            found += self._detect_batch(images[start : start + size])
+        return found
+
+    def _detect_batch(self, images: Sequence[Image]) -> list[Detections]:
+        width, height = self.input_size
+        family = _FAMILIES[self.family]
+        # A file that fixes the batch size gets that many, the missing ones empty.
+        B = self._session.input_shape[0] or len(images)
+        canvases = np.full((B, height, width, 3), _PAD_VALUE, np.uint8)
+        ratios = [
+            _letterbox(image, canvas) for image, canvas in zip(images, canvases, strict=False)
+        ]
+        outputs = self._session(_normalize(canvases, family.mean, family.std))
+        candidates = (
+            _read_suppressed(outputs) if self._suppresses else self._select(family, outputs)
+        )
+        return [
+            self._to_image(candidate, image, ratio)
+            for candidate, image, ratio in zip(candidates, images, ratios, strict=False)
+        ]
+
+    @property
+    def _suppresses(self) -> bool:
+        return {"dets", "labels"} <= set(self._session.output_names)
+
+    def _select(self, family: _Family, outputs: Mapping[str, npt.NDArray[Any]]) -> list[Detections]:
+        """Return for each image its candidates that pass threshold and suppression."""
+        all_boxes, all_scores = family.decode(outputs, self.input_size)
+        nms_thr = family.nms_thr if self.nms_thr is None else self.nms_thr
+        selected = []
+        for boxes, scores in zip(all_boxes, all_scores, strict=True):
+            labels = scores.argmax(axis=-1)
+            best = np.take_along_axis(scores, labels[:, None], axis=-1)[:, 0]
+            keep = np.flatnonzero(best >= self.score_thr)
+            keep = keep[_suppress(boxes[keep], best[keep], labels[keep], nms_thr)]
+            selected.append(Detections(boxes=boxes[keep], scores=best[keep], labels=labels[keep]))
+        return selected
+
+    def _to_image(self, found: Detections, image: Image, ratio: float) -> Detections:
+        """Return the wanted boxes of one image in image space, the best first."""
+        height, width = image.shape[:2]
+        boxes = np.clip(found.boxes / ratio, 0, [width, height, width, height])
+        keep = (found.scores >= self.score_thr) & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+        if self.classes is not None:
+            keep &= np.isin(found.labels, self.classes)
+        order = np.flatnonzero(keep)
+        order = order[np.argsort(-found.scores[order], kind="stable")][: self.max_per_image]
+        return Detections(
+            boxes=boxes[order].astype(np.float32),
+            scores=found.scores[order].astype(np.float32),
+            labels=found.labels[order].astype(np.int64),
+        )
+
+
+def _letterbox(image: Image, canvas: Image) -> float:
+    """Put an image into the top left of a canvas, as large as it fits; return the factor."""
+    if image.ndim != 3 or image.shape[2] != 3 or not image.size:
+        raise ValueError(f"an image is (H, W, 3), got {image.shape}")
+    ratio = min(canvas.shape[0] / image.shape[0], canvas.shape[1] / image.shape[1])
+    width = max(1, int(image.shape[1] * ratio))
+    height = max(1, int(image.shape[0] * ratio))
+    canvas[:height, :width] = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
+    return ratio
+
+
+def _normalize(
+    images: Image, mean: tuple[float, float, float], std: tuple[float, float, float]
+) -> npt.NDArray[np.float32]:
+    """Return (B, H, W, 3) uint8 as normalised (B, 3, H, W) float32."""
+    out = np.ascontiguousarray(images.transpose(0, 3, 1, 2), np.float32)
+    if any(mean) or set(std) != {1.0}:
+        out -= np.asarray(mean, np.float32)[:, None, None]
+        out *= 1 / np.asarray(std, np.float32)[:, None, None]
+    return out
+
+
+def _read_suppressed(outputs: Mapping[str, npt.NDArray[Any]]) -> list[Detections]:
+    return [
+        Detections(boxes=dets[:, :4], scores=dets[:, 4], labels=labels.astype(np.int64))
+        for dets, labels in zip(outputs["dets"], outputs["labels"], strict=True)
+    ]
+
+
+def _suppress(
+    boxes: npt.NDArray[np.float32],
+    scores: npt.NDArray[np.float32],
+    labels: npt.NDArray[np.int64],
+    threshold: float,
+) -> npt.NDArray[np.intp]:
+    """Return the indices that greedy suppression within each class keeps."""
+    if not len(boxes):
+        return np.zeros(0, np.intp)
+    xywh = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1).astype(np.float64)
+    # Unlike ops.nms: within classes, and in fractions of pixels.
+    suppress: Any = cv2.dnn.NMSBoxesBatched
+    kept = suppress(xywh, scores, labels.astype(np.int32), 0.0, threshold)
+    return np.asarray(kept, np.intp).reshape(-1)
