@@ -1,7 +1,7 @@
 """Registries: from the `type` of a config to the class it names.
 
 `MODELS` holds backbones, necks, heads, losses, preprocessors, estimators and detectors; `CODECS`,
-`TRANSFORMS`, `DATASETS` and `METRICS` hold what their names say. A registry imports the package
+`TRANSFORMS`, `DATASETS`, `METRICS`, `OPTIMIZERS` and `SCHEDULES` hold what their names say. A registry imports the package
 that fills it at the first look-up, so that `import raypose` stays light.
 """
 
@@ -201,3 +201,5 @@ CODECS = Registry("codec", locations=["raypose.codecs"])
 TRANSFORMS = Registry("transform", locations=["raypose.transforms"])
 DATASETS = Registry("dataset", locations=["raypose.datasets"])
 METRICS = Registry("metric", locations=["raypose.evaluation"])
+OPTIMIZERS = Registry("optimizer", locations=["raypose.training.optimizer"])
+SCHEDULES = Registry("schedule", locations=["raypose.training.schedules"])

@@ -6,6 +6,7 @@ samples into a `PoseBatch`. N instances, K keypoints, D dimensions.
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,8 +24,9 @@ Floats = npt.NDArray[np.float32]
 class PoseSample:
     """What is known of one sample. Transforms change it in place and return it.
 
-    Coordinates are in image space until a transform fills `transform`; from then on
-    `transformed_keypoints` holds them in input space while the annotations stay as they were.
+    Annotations are in image space, or its mirror image after a flip, until a transform makes the
+    network's input. `TopdownAffine` leaves them there and adds `transformed_keypoints`; bottom-up
+    warps move keypoints, boxes and areas to input space, where their targets are made.
 
     Attributes:
         id: identifies the sample in its dataset, the same in every epoch and run.
@@ -32,8 +34,9 @@ class PoseSample:
         img_path: where the image is read from; None for motion capture.
         img_id: id of the image in its annotation file.
         img_shape: (h, w) of the original image.
-        image: (H, W, 3) uint8 BGR, once loaded.
-        bboxes: (N, 4) float32 xyxy.
+        image: (H, W, 3) uint8 BGR, once loaded; before, where it does not come from `img_path`,
+            the bytes of its file as (n,) uint8.
+        bboxes: (N, 4) float32 xyxy, or (N, 4, 2) corners where a bottom-up warp keeps these.
         bbox_scores: (N,) float32.
         bbox_center: (N, 2) float32, set by `GetBBoxCenterScale`.
         bbox_scale: (N, 2) float32, width and height with padding.
@@ -46,6 +49,8 @@ class PoseSample:
         pending: (3, 3) map from the loaded image to the space that the annotations are in now;
             a flip is kept here and happens inside the one warp.
         flip_indices: (K,) for each keypoint its mirror partner.
+        upper_body_ids: keypoints of the upper half of the body, for half-body augmentation.
+        lower_body_ids: keypoints of the lower half.
         meta: further facts by name (`category_id`, `head_size`, `camera_param`, `lifting_target`,
             `invalid_segs`, ...): numbers, strings, arrays and lists of them.
         rng: random numbers of this sample, from (seed, epoch, id) only.
@@ -69,6 +74,8 @@ class PoseSample:
     transform: CropTransform | None = None
     pending: npt.NDArray[np.float64] | None = None
     flip_indices: tuple[int, ...] | None = None
+    upper_body_ids: tuple[int, ...] | None = None
+    lower_body_ids: tuple[int, ...] | None = None
     meta: dict[str, Any] = field(default_factory=dict)
     rng: np.random.Generator = field(default_factory=np.random.default_rng, repr=False)
 
@@ -84,9 +91,11 @@ class PoseSample:
             "img_path": self.img_path,
             "img_id": self.img_id,
             "img_shape": None if self.img_shape is None else list(self.img_shape),
-            "flip_indices": None if self.flip_indices is None else list(self.flip_indices),
             "meta": json.dumps(self.meta, default=_jsonable),
         }
+        for name in _KEYPOINT_LISTS:
+            value = getattr(self, name)
+            row[name] = None if value is None else list(value)
         for name in _ARRAYS:
             _write_array(row, name, getattr(self, name))
         if self.image is not None:
@@ -102,7 +111,10 @@ class PoseSample:
     def from_row(cls, row: Mapping[str, Any]) -> PoseSample:
         """Rebuild the sample from `to_row()`, also after a trip through Arrow."""
         values = {name: _read_array(row, name, np.float32) for name in _ARRAYS}
-        shape, flips = row["img_shape"], row["flip_indices"]
+        for name in _KEYPOINT_LISTS:
+            value = row.get(name)
+            values[name] = None if value is None else tuple(int(i) for i in value)
+        shape = row["img_shape"]
         image = transform = None
         if row.get("image") is not None:
             image = np.frombuffer(row["image"], np.uint8).reshape(row["image.shape"])
@@ -118,7 +130,6 @@ class PoseSample:
             img_path=row["img_path"],
             img_id=int(row["img_id"]),
             img_shape=None if shape is None else (int(shape[0]), int(shape[1])),
-            flip_indices=None if flips is None else tuple(int(i) for i in flips),
             meta=json.loads(row["meta"], object_hook=_from_jsonable),
             image=image,
             transform=transform,
@@ -137,6 +148,7 @@ _ARRAYS = (
     "areas",
     "transformed_keypoints",
 )
+_KEYPOINT_LISTS = ("flip_indices", "upper_body_ids", "lower_body_ids")
 _TRANSFORM_ARRAYS = ("matrix", "inverse", "center", "scale")
 
 
@@ -153,13 +165,15 @@ def _read_array(row: Mapping[str, Any], name: str, dtype: Any = np.float64) -> A
 
 def _jsonable(value: Any) -> Any:
     if isinstance(value, np.ndarray):
-        return {"__array__": value.tolist(), "dtype": value.dtype.str}
+        data = base64.b64encode(value.tobytes()).decode("ascii")
+        return {"__array__": data, "dtype": value.dtype.str, "shape": list(value.shape)}
     if isinstance(value, np.generic):
         return value.item()
     raise TypeError(f"PoseSample.meta cannot travel with a {type(value).__name__}: {value!r}")
 
 
 def _from_jsonable(value: dict[str, Any]) -> Any:
-    if value.keys() == {"__array__", "dtype"}:
-        return np.asarray(value["__array__"], np.dtype(value["dtype"]))
+    if value.keys() == {"__array__", "dtype", "shape"}:
+        data = bytearray(base64.b64decode(value["__array__"]))  # a writable buffer
+        return np.frombuffer(data, np.dtype(value["dtype"])).reshape(value["shape"])
     return value

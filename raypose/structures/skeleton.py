@@ -217,7 +217,12 @@ def _parse(definition: Any, where: str) -> Skeleton:
 
 def _mirror(index: int, names: list[str]) -> int:
     """Return the partner by name, `left...` with `right...`; a keypoint without one is its own."""
-    for ours, theirs in (("left", "right"), ("right", "left"), ("Left", "Right"), ("Right", "Left")):
+    for ours, theirs in (
+        ("left", "right"),
+        ("right", "left"),
+        ("Left", "Right"),
+        ("Right", "Left"),
+    ):
         if ours in names[index] and (partner := names[index].replace(ours, theirs)) in names:
             return names.index(partner)
     return index

@@ -1,0 +1,183 @@
+"""`RayFeed`: Ray Data decodes, crops and augments on any node for one training process.
+
+What travels: annotation rows once, into the object store; per sample the position that is wanted
+next on the way out, and the uint8 crop with its keypoints on the way back.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import ray
+import ray.data
+
+from raypose.config import Config, build_pipeline
+from raypose.structures import PoseBatch, PoseSample
+from raypose.training.feed import load_sample
+from raypose.training.order import SampleOrder
+
+_ARRAYS = (
+    "bboxes",
+    "bbox_scores",
+    "bbox_center",
+    "bbox_scale",
+    "bbox_rotation",
+    "keypoints",
+    "keypoints_visible",
+    "areas",
+    "transformed_keypoints",
+    "transform.matrix",
+    "transform.inverse",
+    "transform.center",
+    "transform.scale",
+)
+# Given in full: Arrow would guess another type for a column that is empty in one block.
+_SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("index", pa.int64()),
+        ("img_path", pa.string()),
+        ("img_id", pa.int64()),
+        ("img_shape", pa.list_(pa.int64())),
+        ("flip_indices", pa.list_(pa.int64())),
+        ("meta", pa.string()),
+        ("image", pa.large_binary()),
+        ("image.shape", pa.list_(pa.int64())),
+        ("transform.input_size", pa.list_(pa.int64())),
+        *((name, pa.list_(pa.float64())) for name in _ARRAYS),
+        *((f"{name}.shape", pa.list_(pa.int64())) for name in _ARRAYS),
+    ]
+)
+_BLOCK_BATCHES = 4  # batches of one task: enough to pay for the task, few enough to start soon
+
+
+def put_samples(dataset: Sequence[PoseSample]) -> ray.ObjectRef:
+    """Put the annotations of a dataset into the object store, as one Arrow table."""
+    return ray.put(_to_table(dataset))
+
+
+class RayFeed:
+    """Feed of one training process from Ray Data.
+
+    Each process runs a stream of its own over its share of the batches, all epochs in one
+    execution: the order is exact, and nothing starts anew between epochs.
+
+    Args:
+        config: resolved; data tasks build the transforms from it.
+        order: which samples form which batch.
+        train: annotations of the training set, from `put_samples`.
+        val: annotations of the validation set.
+        num_val: size of the validation set.
+        cpus: CPUs that the stream of this process may use.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        order: SampleOrder,
+        train: ray.ObjectRef,
+        val: ray.ObjectRef,
+        num_val: int,
+        cpus: float,
+    ) -> None:
+        self._config = config
+        self._order = order
+        self._train = train
+        self._val = val
+        self._num_val = num_val
+        self._cpus = cpus
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Number of training batches of an epoch."""
+        return self._order.steps_per_epoch
+
+    def train(self, first_epoch: int, epochs: int) -> Iterator[PoseBatch]:
+        """Yield the batches of the remaining epochs."""
+        keys = [key for batch in self._order.batches(first_epoch, epochs) for key in batch]
+        share = self._order.batch_size // self._order.world_size
+        return self._stream(self._train, "train", keys, share)
+
+    def val(self) -> Iterator[PoseBatch]:
+        """Yield our share of the validation set."""
+        ours = range(self._order.rank, self._num_val, self._order.world_size)
+        keys = [(0, index) for index in ours]
+        return self._stream(self._val, "val", keys, self._config.train.val_batch_size)
+
+    def _stream(
+        self, rows: ray.ObjectRef, split: str, keys: list[tuple[int, int]], batch_size: int
+    ) -> Iterator[PoseBatch]:
+        if not keys:
+            return
+        blocks = max(1, round(len(keys) / (batch_size * _BLOCK_BATCHES)))
+        table = pa.table(np.asarray(keys, np.int64).T.tolist(), names=["epoch", "position"])
+        stream = ray.data.from_arrow(table, override_num_blocks=blocks)
+        loader = _Loader(rows, split, self._config.to_yaml())
+        loaded = stream.map_batches(
+            loader,
+            batch_size=None,
+            batch_format="pyarrow",
+            num_cpus=min(1.0, self._cpus),
+        )
+        options = loaded.context.execution_options
+        options.preserve_order = True
+        options.resource_limits = options.resource_limits.for_limits(cpu=self._cpus)
+        batches = loaded.iter_batches(
+            batch_size=batch_size, batch_format="pyarrow", prefetch_batches=2
+        )
+        for batch in batches:
+            yield PoseBatch.collate([PoseSample.from_row(row) for row in _rows(batch)])
+
+
+class _Loader:
+    """The data task: positions in, samples after the transforms out."""
+
+    def __init__(self, rows: ray.ObjectRef, split: str, config: str) -> None:
+        # In a list, or Ray would resolve the reference and copy the table into every task.
+        self._rows = [rows]
+        self._split = split
+        self._config = config
+
+    def __call__(self, keys: pa.Table) -> pa.Table:
+        table: pa.Table = ray.get(self._rows[0])
+        pipeline = _pipeline(self._config, self._split)
+
+        def read(index: int) -> PoseSample:
+            return PoseSample.from_row(table.slice(index, 1).to_pylist()[0])
+
+        samples = [
+            load_sample(read, table.num_rows, position, epoch, pipeline)
+            for epoch, position in zip(
+                keys["epoch"].to_pylist(), keys["position"].to_pylist(), strict=True
+            )
+        ]
+        return _to_table(samples)
+
+
+def _to_table(samples: Sequence[PoseSample]) -> pa.Table:
+    rows = [samples[index].to_row() for index in range(len(samples))]
+    return pa.Table.from_pylist(rows, schema=_SCHEMA)
+
+
+@functools.lru_cache(maxsize=4)
+def _pipeline(config: str, split: str) -> Any:
+    import cv2
+
+    cv2.setNumThreads(1)
+    return build_pipeline(Config.from_yaml(config), split)
+
+
+def _rows(batch: pa.Table) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a table; images stay views into its buffers."""
+    columns = {name: batch.column(name) for name in batch.column_names if name != "image"}
+    plain = {name: column.to_pylist() for name, column in columns.items()}
+    images = batch.column("image") if "image" in batch.column_names else None
+    for index in range(batch.num_rows):
+        row = {name: values[index] for name, values in plain.items()}
+        if images is not None and images[index].is_valid:
+            row["image"] = images[index].as_buffer()
+        yield row

@@ -1,0 +1,92 @@
+"""Training checkpoints: everything a run needs to go on, loadable without running code."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from raypose.errors import CheckpointError
+from raypose.training.ema import ExponentialMovingAverage
+
+
+@dataclass(kw_only=True)
+class TrainingState:
+    """What changes during training, and its form in a file.
+
+    Attributes:
+        model: the estimator itself, never a wrapper of it.
+        optimizer: its momenta are kept.
+        scaler: loss scale of fp16 training.
+        ema: average of the weights; where there is one it is what `state_dict` holds.
+        config: the resolved config as YAML text.
+        epoch: epochs done.
+        best: best value of the main metric so far.
+        metrics: numbers of the last validation.
+        history: numbers of every epoch.
+        seconds: time spent on training so far.
+    """
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
+    ema: ExponentialMovingAverage | None
+    config: str
+    epoch: int = 0
+    best: float | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
+    history: list[dict[str, float]] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def save(self, path: Path) -> Path:
+        """Write the state to a file and return it."""
+        content: dict[str, Any] = {
+            "meta": {"time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "format": "raypose-1"},
+            "config": self.config,
+            "state_dict": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "epoch": self.epoch,
+            "best": self.best,
+            "metrics": self.metrics,
+            "history": self.history,
+            "seconds": self.seconds,
+        }
+        if self.ema is not None:
+            content["raw_state_dict"] = content["state_dict"]
+            content["state_dict"] = self.ema.module.state_dict()
+            content["ema_steps"] = self.ema.steps
+        torch.save(content, path)
+        return path
+
+    def restore(self, path: Path, device: torch.device) -> None:
+        """Go on from a file that `save` wrote.
+
+        Raises:
+            CheckpointError: if the file holds weights only, or those of another model.
+        """
+        content = torch.load(path, map_location=device, weights_only=True)
+        missing = {"state_dict", "optimizer", "epoch"} - set(content)
+        if missing:
+            raise CheckpointError(
+                f"{path} is no training checkpoint of raypose (it lacks {sorted(missing)}); to "
+                "start from its weights use train.load_from"
+            )
+        try:
+            self.model.load_state_dict(content.get("raw_state_dict", content["state_dict"]))
+        except RuntimeError as error:
+            raise CheckpointError(f"cannot resume from {path}: {error}") from error
+        self.optimizer.load_state_dict(content["optimizer"])
+        self.scaler.load_state_dict(content["scaler"])
+        if self.ema is not None and "ema_steps" in content:
+            self.ema.module.load_state_dict(content["state_dict"])
+            self.ema.steps = content["ema_steps"]
+        self.epoch = content["epoch"]
+        self.best = content["best"]
+        self.metrics = content["metrics"]
+        self.history = content["history"]
+        self.seconds = content["seconds"]

@@ -1,0 +1,78 @@
+"""Evaluation: predictions of all processes, every sample once, into the metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+
+from raypose.evaluation.base_metric import BaseMetric
+from raypose.models.estimators.base import BasePoseEstimator
+from raypose.structures import PoseBatch, Poses, PoseSample
+from raypose.training.runtime import Runtime
+
+_LOWER_IS_BETTER = ("EPE", "NME", "MPJPE", "LOSS")
+_MAIN = ("coco/AP", "coco-wholebody/AP", "PCK", "AUC", "EPE", "NME", "MPJPE")
+
+
+@torch.no_grad()
+def evaluate(
+    estimator: BasePoseEstimator,
+    batches: Iterable[PoseBatch],
+    dataset: Sequence[PoseSample],
+    metrics: Sequence[BaseMetric],
+    runtime: Runtime,
+) -> dict[str, float]:
+    """Return the numbers of all metrics over a dataset, the same on every process.
+
+    Args:
+        estimator: in evaluation mode afterwards.
+        batches: this process's share of the dataset, after the transforms.
+        dataset: the annotations; batches refer to them by position.
+        metrics: reset before use.
+        runtime: gathers the shares.
+    """
+    estimator.eval()
+    found: list[tuple[int, dict[str, Any]]] = []
+    for batch in batches:
+        poses = estimator.predict(batch.to(runtime.device))
+        found += [(i, pose.to_row()) for i, pose in zip(batch.indices, poses, strict=True)]
+    shares = runtime.gather(found)
+    result: dict[str, float] = {}
+    if shares is not None:
+        everything = sorted((item for share in shares for item in share), key=lambda pair: pair[0])
+        for metric in metrics:
+            metric.reset()
+            for index, row in everything:
+                metric.update(dataset[index], Poses.from_row(row))
+            result.update(metric.compute())
+    return runtime.broadcast(result)
+
+
+def main_metric(metrics: dict[str, float], wanted: str | None) -> str | None:
+    """Return the metric that decides which checkpoint is best.
+
+    Args:
+        metrics: numbers of an evaluation.
+        wanted: the one asked for; without it the best known one of those there are.
+
+    Raises:
+        ValueError: if the one asked for is not there.
+    """
+    if wanted is not None:
+        if metrics and wanted not in metrics:
+            raise ValueError(
+                f"train.save_best: no metric is called '{wanted}'; there are "
+                f"{', '.join(sorted(metrics))}"
+            )
+        return wanted
+    return next((name for name in _MAIN if name in metrics), next(iter(metrics), None))
+
+
+def is_better(name: str, value: float, best: float | None) -> bool:
+    """Return whether a value of a metric beats the best so far (a NaN never does)."""
+    if best is None or value != value:
+        return value == value
+    lower = any(part in name.upper() for part in _LOWER_IS_BETTER)
+    return value < best if lower else value > best

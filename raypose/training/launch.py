@@ -1,0 +1,128 @@
+"""From a config to a finished run in this process, and the files a run leaves behind."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from raypose.config import (
+    Config,
+    build_codec,
+    build_dataset,
+    build_metrics,
+    build_model,
+    build_pipeline,
+)
+from raypose.errors import CheckpointError
+from raypose.models.checkpoint import load_checkpoint
+from raypose.models.estimators.base import BasePoseEstimator
+from raypose.structures import PoseSample
+from raypose.training.evaluation import evaluate
+from raypose.training.feed import Feed, LocalFeed
+from raypose.training.loop import Experiment, fit
+from raypose.training.order import SampleOrder
+from raypose.training.runtime import LocalRuntime, Runtime
+
+
+def build_experiment(
+    config: Config,
+    val_dataset: Sequence[PoseSample],
+    feed: Feed,
+) -> Experiment:
+    """Build model, codec and metrics of a config around a feed."""
+    return Experiment(
+        config=config,
+        estimator=build_model(config),
+        codec=build_codec(config),
+        skeleton=config.skeleton,
+        feed=feed,
+        val_dataset=val_dataset,
+        metrics=build_metrics(config),
+    )
+
+
+def sample_order(config: Config, num_samples: int, runtime: Runtime) -> SampleOrder:
+    """Return which samples form which batch for one process of a run."""
+    return SampleOrder(
+        num_samples=num_samples,
+        batch_size=config.train.batch_size,
+        seed=config.train.seed,
+        rank=runtime.rank,
+        world_size=runtime.world_size,
+    )
+
+
+def local_feed(
+    config: Config,
+    train: Sequence[PoseSample],
+    val: Sequence[PoseSample],
+    runtime: Runtime,
+) -> LocalFeed:
+    """Return a feed that loads in this process or in torch's loader processes."""
+    return LocalFeed(
+        sample_order(config, len(train), runtime),
+        (train, build_pipeline(config, "train")),
+        (val, build_pipeline(config, "val")),
+        val_batch_size=config.train.val_batch_size,
+        num_workers=config.data_options.num_workers,
+        pin_memory=runtime.device.type == "cuda",
+    )
+
+
+def train_locally(
+    config: Config,
+    work_dir: Path,
+    resume: bool = False,
+    device: torch.device | str | None = None,
+) -> dict[str, float]:
+    """Train in this process, without Ray.
+
+    Returns:
+        What `fit` returns; the same is in `metrics.json` of the work folder.
+    """
+    runtime = LocalRuntime(work_dir, device, resume)
+    write_config(config, work_dir)
+    val = build_dataset(config, "val")
+    feed = local_feed(config, build_dataset(config, "train"), val, runtime)
+    metrics = fit(build_experiment(config, val, feed), runtime)
+    write_metrics(metrics, work_dir)
+    return metrics
+
+
+def evaluate_locally(
+    config: Config, checkpoint: Path, device: torch.device | str | None = None
+) -> dict[str, float]:
+    """Return the validation metrics of a checkpoint, computed in this process."""
+    runtime = LocalRuntime(Path(), device)
+    estimator = load_for_evaluation(config, checkpoint).to(runtime.device)
+    val = build_dataset(config, "val")
+    feed = local_feed(config, val, val, runtime)
+    return evaluate(estimator, feed.val(), val, build_metrics(config), runtime)
+
+
+def load_for_evaluation(config: Config, checkpoint: Path) -> BasePoseEstimator:
+    """Return the estimator of a config with the weights of a checkpoint.
+
+    Raises:
+        CheckpointError: if there is no such file or it does not fit.
+    """
+    if not checkpoint.is_file():
+        raise CheckpointError(f"no checkpoint at {checkpoint}")
+    estimator: BasePoseEstimator = build_model(config)
+    load_checkpoint(estimator, checkpoint)
+    return estimator.eval()
+
+
+def write_config(config: Config, work_dir: Path) -> None:
+    """Write the resolved config of a run to `config.yaml`."""
+    work_dir.mkdir(parents=True, exist_ok=True)
+    (work_dir / "config.yaml").write_text(config.to_yaml(), encoding="utf-8")
+
+
+def write_metrics(metrics: dict[str, float], work_dir: Path) -> None:
+    """Write the numbers of a run to `metrics.json`, one flat object."""
+    text = json.dumps(metrics, indent=2, sort_keys=True)
+    (work_dir / "metrics.json").write_text(text + "\n", encoding="utf-8")

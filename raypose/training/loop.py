@@ -1,0 +1,233 @@
+"""The training loop: written once, against `Runtime` and `Feed`."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from raypose.codecs.base import BaseKeypointCodec
+from raypose.config import Config
+from raypose.evaluation.base_metric import BaseMetric
+from raypose.models.checkpoint import load_checkpoint
+from raypose.models.estimators.base import BasePoseEstimator
+from raypose.structures import PoseBatch, PoseSample, Skeleton
+from raypose.training.checkpoints import TrainingState
+from raypose.training.ema import ExponentialMovingAverage
+from raypose.training.evaluation import evaluate, is_better, main_metric
+from raypose.training.feed import Feed
+from raypose.training.optimizer import build_optimizer
+from raypose.training.runtime import Runtime
+from raypose.training.schedules import RunLength, Schedule, build_schedules, rate_at
+from raypose.training.train_step import TrainStep
+
+logger = logging.getLogger(__name__)
+_AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(kw_only=True)
+class Experiment:
+    """The built parts of a run.
+
+    Attributes:
+        config: resolved and checked.
+        estimator: on the CPU, weights not yet started.
+        codec: makes targets, if the paradigm has any.
+        skeleton: of the training data.
+        feed: batches of this process.
+        val_dataset: the annotations that `feed.val` refers to.
+        metrics: what validation measures.
+    """
+
+    config: Config
+    estimator: BasePoseEstimator
+    codec: BaseKeypointCodec | None
+    skeleton: Skeleton
+    feed: Feed
+    val_dataset: Sequence[PoseSample]
+    metrics: Sequence[BaseMetric]
+
+
+def fit(experiment: Experiment, runtime: Runtime) -> dict[str, float]:
+    """Train, validate and hand checkpoints to the runtime.
+
+    Returns:
+        The last validation's metrics, `epochs`, `seconds`, `samples/s`, `best/epoch` and the
+        best value of the main metric; the same on every process.
+    """
+    return _Loop(experiment, runtime).run()
+
+
+class _Loop:
+    def __init__(self, experiment: Experiment, runtime: Runtime) -> None:
+        self.experiment = experiment
+        self.runtime = runtime
+        self.options = experiment.config.train
+        options = self.options
+        torch.manual_seed(options.seed)
+        estimator = experiment.estimator
+        estimator.init_weights()
+        if options.load_from is not None:
+            load_checkpoint(estimator, options.load_from, strict=False)
+        layout = torch.channels_last if options.channels_last else torch.contiguous_format
+        estimator.to(runtime.device, memory_format=layout)
+        step = TrainStep(
+            estimator,
+            experiment.codec,
+            experiment.skeleton.keypoint_weights if options.use_dataset_keypoint_weights else None,
+        ).to(runtime.device)
+        if options.compile:
+            step.compile()
+        self.step = runtime.prepare(step, options.sync_bn)
+        steps = math.ceil(experiment.feed.steps_per_epoch / options.accumulate)
+        self.run_length = RunLength(epochs=options.epochs, steps_per_epoch=steps)
+        self.schedules: list[Schedule] = build_schedules(
+            experiment.config.data.get("schedules") or [], self.run_length
+        )
+        ema = options.ema
+        self.state = TrainingState(
+            model=estimator,
+            optimizer=build_optimizer(experiment.config.data["optimizer"], estimator),
+            scaler=torch.amp.GradScaler(runtime.device.type, enabled=options.amp == "fp16"),
+            ema=None if ema is None else ExponentialMovingAverage(estimator, ema.momentum),
+            config=experiment.config.to_yaml(),
+        )
+        latest = runtime.latest_checkpoint()
+        if latest is not None:
+            self.state.restore(latest, runtime.device)
+            logger.info("going on after epoch %d from %s", self.state.epoch, latest)
+
+    def run(self) -> dict[str, float]:
+        options, state = self.options, self.state
+        metrics = state.metrics
+        batches = self.experiment.feed.train(state.epoch, options.epochs)
+        for epoch in range(state.epoch, options.epochs):
+            started = time.monotonic()
+            numbers = self._train_epoch(epoch, batches)
+            state.epoch, state.seconds = epoch + 1, state.seconds + time.monotonic() - started
+            last = state.epoch == options.epochs
+            if last or state.epoch % options.val_interval == 0:
+                metrics = self._validate(numbers)
+            else:
+                state.history.append({"epoch": state.epoch, **numbers})
+        return {**metrics, **self._summary(metrics)}
+
+    def _train_epoch(self, epoch: int, batches: Iterator[PoseBatch]) -> dict[str, float]:
+        options, runtime, feed = self.options, self.runtime, self.experiment.feed
+        # Dropout after a resume is then what it would have been without the interruption.
+        torch.manual_seed(hash((options.seed, epoch, runtime.rank)) % 2**63)
+        self.step.train()
+        totals: dict[str, Tensor] = {}
+        window = time.monotonic()
+        logged = 0
+        for index in range(feed.steps_per_epoch):
+            batch = next(batches)
+            done = epoch * self.run_length.steps_per_epoch + index // options.accumulate
+            rate = self._set_rate(done)
+            update = (index + 1) % options.accumulate == 0 or index + 1 == feed.steps_per_epoch
+            parts = self._forward_backward(batch, update)
+            if update:
+                self._update()
+            for name, value in parts.items():
+                totals[name] = totals.get(name, 0.0) + value.detach().float().mean()
+            if (index + 1) % options.log_every == 0 and runtime.rank == 0:
+                speed = (index + 1 - logged) * options.batch_size / (time.monotonic() - window)
+                logger.info(
+                    "epoch %d/%d  step %d/%d  loss %.5f  lr %.2e  %.0f samples/s",
+                    epoch + 1,
+                    options.epochs,
+                    index + 1,
+                    feed.steps_per_epoch,
+                    float(parts["loss"]),
+                    rate,
+                    speed,
+                )
+                window, logged = time.monotonic(), index + 1
+        numbers = {name: float(value) / feed.steps_per_epoch for name, value in totals.items()}
+        numbers["lr"] = rate
+        shares = runtime.gather(numbers) or []
+        averaged = {
+            name: sum(share[name] for share in shares) / len(shares) for name in numbers if shares
+        }
+        averaged = runtime.broadcast(averaged)
+        if not math.isfinite(averaged["loss"]):
+            raise FloatingPointError(
+                f"the loss of epoch {epoch + 1} is {averaged['loss']}; lower optimizer.lr, set "
+                "train.clip_grad, or look for broken annotations"
+            )
+        return averaged
+
+    def _forward_backward(self, batch: PoseBatch, update: bool) -> dict[str, Tensor]:
+        options, device = self.options, self.runtime.device
+        moved = batch.to(device)
+        if options.channels_last and isinstance(moved.inputs, Tensor) and moved.inputs.ndim == 4:
+            moved = moved.replace(inputs=moved.inputs.contiguous(memory_format=torch.channels_last))
+        with contextlib.ExitStack() as stack:
+            # Gradients of all processes meet only in the step that uses them.
+            if not update and hasattr(self.step, "no_sync"):
+                stack.enter_context(self.step.no_sync())
+            if options.amp is not None:
+                stack.enter_context(torch.autocast(device.type, _AUTOCAST[options.amp]))
+            parts = self.step(moved)
+            self.state.scaler.scale(parts["loss"] / options.accumulate).backward()
+        return parts
+
+    def _update(self) -> None:
+        state, clip = self.state, self.options.clip_grad
+        if clip is not None:
+            state.scaler.unscale_(state.optimizer)
+            parameters = [p for p in state.model.parameters() if p.grad is not None]
+            nn.utils.clip_grad_norm_(parameters, clip.max_norm, clip.norm_type)
+        state.scaler.step(state.optimizer)
+        state.scaler.update()
+        state.optimizer.zero_grad(set_to_none=True)
+        if state.ema is not None:
+            state.ema.update(state.model)
+
+    def _set_rate(self, step: int) -> float:
+        groups = self.state.optimizer.param_groups
+        for group in groups:
+            group["lr"] = rate_at(group["initial_lr"], self.schedules, step)
+        return groups[0]["lr"]
+
+    def _validate(self, numbers: dict[str, float]) -> dict[str, float]:
+        state, experiment, runtime = self.state, self.experiment, self.runtime
+        model = state.model if state.ema is None else state.ema.module
+        metrics = evaluate(
+            model, experiment.feed.val(), experiment.val_dataset, experiment.metrics, runtime
+        )
+        name = main_metric(metrics, self.options.save_best)
+        best = name is not None and is_better(name, metrics[name], state.best)
+        if best:
+            state.best = metrics[name]
+        state.history.append({"epoch": state.epoch, **numbers, **metrics})
+        state.metrics = metrics
+        if runtime.rank == 0:
+            shown = "  ".join(f"{key} {value:.4g}" for key, value in metrics.items())
+            logger.info("epoch %d/%d  %s", state.epoch, self.options.epochs, shown)
+        with tempfile.TemporaryDirectory() as folder:
+            path = state.save(Path(folder) / "last.pth") if runtime.rank == 0 else None
+            runtime.report({**state.history[-1]}, path, best)
+        return metrics
+
+    def _summary(self, metrics: dict[str, float]) -> dict[str, float]:
+        state, options = self.state, self.options
+        samples = state.epoch * self.experiment.feed.steps_per_epoch * options.batch_size
+        summary: dict[str, float] = {
+            "epochs": state.epoch,
+            "seconds": round(state.seconds, 3),
+            "samples/s": round(samples / max(state.seconds, 1e-9), 3),
+        }
+        name = main_metric(metrics, options.save_best)
+        if name is not None and state.best is not None:
+            epochs = [row["epoch"] for row in state.history if row.get(name) == state.best]
+            summary.update({f"best/{name}": state.best, "best/epoch": epochs[0]})
+        return summary
