@@ -1,0 +1,98 @@
+"""Encoded image files to pixels (OpenCV).
+
+Every image of raypose is decoded here, so that training, annotation and serving see the same
+pixels. Cameras store a photograph as the sensor lay and say in the file (EXIF) how it is to be
+turned; `color` turns it upright, as MMPose and every viewer do, `color_ignore_orientation` does
+not, for annotations made on unturned pixels.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from raypose.errors import DataError, RayposeError, did_you_mean
+
+_FLAGS = {
+    "color": cv2.IMREAD_COLOR,
+    "color_ignore_orientation": cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION,
+}
+COLOR_TYPES = tuple(_FLAGS)
+
+
+def read_image(path: str | Path, color_type: str = "color") -> npt.NDArray[np.uint8]:
+    """Read an image file.
+
+    Args:
+        path: the file.
+        color_type: `color` or `color_ignore_orientation`.
+
+    Returns:
+        (H, W, 3) uint8 BGR.
+
+    Raises:
+        DataError: if the file cannot be read or is no intact image; names it.
+        RayposeError: if `color_type` is unknown.
+    """
+    try:
+        data = np.fromfile(path, np.uint8)
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror or error}") from error
+    return decode_image(data, color_type, str(path))
+
+
+def decode_image(
+    data: bytes | npt.NDArray[np.uint8], color_type: str = "color", name: str = "image"
+) -> npt.NDArray[np.uint8]:
+    """Decode the bytes of an image file.
+
+    Args:
+        data: content of the file, as bytes or (n,) uint8.
+        color_type: `color` or `color_ignore_orientation`.
+        name: what to call it in messages.
+
+    Returns:
+        (H, W, 3) uint8 BGR.
+
+    Raises:
+        DataError: if it is no intact image.
+        RayposeError: if `color_type` is unknown.
+    """
+    check_color_type(color_type)
+    content = np.frombuffer(data, np.uint8) if isinstance(data, bytes) else data
+    if not len(content):
+        raise DataError(f"{name}: empty, not an image")
+    if _is_cut_jpeg(content):
+        raise DataError(f"{name}: a JPEG file that ends too early ({len(content)} bytes)")
+    try:
+        image = cv2.imdecode(content, _FLAGS[color_type])
+    except cv2.error as error:
+        raise DataError(f"{name}: OpenCV cannot decode it ({error.err})") from error
+    if image is None:
+        raise DataError(f"{name}: not an image that OpenCV can decode ({len(content)} bytes)")
+    return image  # type: ignore[return-value]
+
+
+def check_color_type(color_type: str) -> None:
+    """Check the name of a way to decode.
+
+    Raises:
+        RayposeError: if it is unknown.
+    """
+    if color_type not in _FLAGS:
+        raise RayposeError(
+            f"color_type is one of {', '.join(COLOR_TYPES)}, got {color_type!r}."
+            + did_you_mean(str(color_type), COLOR_TYPES)
+        )
+
+
+def _is_cut_jpeg(content: npt.NDArray[np.uint8]) -> bool:
+    """Tell whether a JPEG's end-of-image marker is missing; decoders fill the rest with grey."""
+    if bytes(content[:2]) != b"\xff\xd8" or bytes(content[-2:]) == b"\xff\xd9":
+        return False
+    data = content.tobytes()
+    # After the last start of a scan: an EXIF thumbnail before it has an end of its own.
+    return data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda")
