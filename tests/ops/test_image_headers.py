@@ -7,8 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from raypose.errors import DataError
-from raypose.ops.images import decode_image, image_size
+from raypose.ops.image_headers import image_size
 
 PICTURE = np.random.default_rng(0).integers(0, 255, (37, 53, 3), np.uint8)
 
@@ -27,13 +26,6 @@ FILES = {
     "lossless webp": encode(".webp", cv2.IMWRITE_WEBP_QUALITY, 101),
     "bmp": encode(".bmp"),
 }
-
-
-def exif_turned(jpeg: bytes) -> bytes:
-    """Insert an EXIF segment that asks for a quarter turn (orientation 6)."""
-    tiff = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
-    body = b"Exif\0\0" + tiff
-    return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body + jpeg[2:]
 
 
 @pytest.mark.parametrize("kind", FILES)
@@ -70,35 +62,3 @@ def test_size_of_an_image_too_large_to_decode() -> None:
 )
 def test_other_data_has_no_size(data: bytes) -> None:
     assert image_size(data) is None
-
-
-@pytest.mark.parametrize("kind", ["png", "bmp", "lossless webp"])
-def test_lossless_formats_come_back_as_they_were(kind: str) -> None:
-    np.testing.assert_array_equal(decode_image(FILES[kind]), PICTURE)
-
-
-def test_grey_and_transparent_images_become_bgr() -> None:
-    for picture in (PICTURE[..., 0], np.dstack([PICTURE, PICTURE[..., :1]])):
-        data = cv2.imencode(".png", picture)[1].tobytes()
-        assert decode_image(data).shape == (37, 53, 3)
-
-
-def test_exif_rotation_is_applied() -> None:
-    turned = exif_turned(FILES["jpeg"])
-    assert image_size(turned) == (53, 37)
-    upright = decode_image(FILES["jpeg"])
-    np.testing.assert_array_equal(decode_image(turned), np.rot90(upright, -1))
-
-
-@pytest.mark.parametrize(
-    ("data", "message"),
-    [
-        (b"", r"empty \(0 bytes\)"),
-        (b"hello", r"not an image of a known format \(5 bytes\)"),
-        (FILES["png"][:60], r"\(53x37\) is damaged or cut off"),
-        (FILES["jpeg"][:700], r"\(53x37\) is damaged or cut off"),
-    ],
-)
-def test_what_is_no_image_says_so(data: bytes, message: str) -> None:
-    with pytest.raises(DataError, match=message):
-        decode_image(data)

@@ -1,14 +1,8 @@
-"""Encoded images: their size without decoding them, and their pixels (NumPy and OpenCV)."""
+"""What the first bytes of an encoded image say, without decoding it."""
 
 from __future__ import annotations
 
 import struct
-
-import cv2
-import numpy as np
-import numpy.typing as npt
-
-from raypose.errors import DataError
 
 # Markers of a JPEG that open a frame: SOF0..SOF15 without DHT, JPG and DAC.
 _JPEG_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
@@ -38,35 +32,6 @@ def image_size(data: bytes) -> tuple[int, int] | None:
                 return None
             return size if size is not None and min(size) > 0 else None
     return None
-
-
-def decode_image(data: bytes) -> npt.NDArray[np.uint8]:
-    """Decode an image of any format that OpenCV reads; turned as its EXIF says.
-
-    Args:
-        data: the encoded image.
-
-    Returns:
-        (H, W, 3) BGR.
-
-    Raises:
-        DataError: if the data is empty, of another kind, damaged or cut off.
-    """
-    if not data:
-        raise DataError("the image is empty (0 bytes)")
-    try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error as error:
-        raise DataError(f"the image cannot be decoded: {error.err}") from error
-    if image is None:
-        size = image_size(data)
-        what = (
-            "this is not an image of a known format"
-            if size is None
-            else f"the image ({size[0]}x{size[1]}) is damaged or cut off"
-        )
-        raise DataError(f"{what} ({len(data)} bytes)")
-    return image  # type: ignore[return-value]
 
 
 def _jpeg_size(data: bytes) -> tuple[int, int] | None:
