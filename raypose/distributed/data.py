@@ -44,6 +44,8 @@ _SCHEMA = pa.schema(
         ("img_id", pa.int64()),
         ("img_shape", pa.list_(pa.int64())),
         ("flip_indices", pa.list_(pa.int64())),
+        ("upper_body_ids", pa.list_(pa.int64())),
+        ("lower_body_ids", pa.list_(pa.int64())),
         ("meta", pa.string()),
         ("image", pa.large_binary()),
         ("image.shape", pa.list_(pa.int64())),
