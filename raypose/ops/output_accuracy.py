@@ -33,9 +33,9 @@ def pose_pck_accuracy(
         Accuracy of each keypoint (K,), -1 where none counts; its mean over those with a value
         (), 0 if there is none; and their number ().
     """
-    N, _, H, W = output.shape
+    H, W = output.shape[2:]
     if normalize is None:
-        normalize = torch.tensor([[H, W]], device=output.device).expand(N, 2)
+        normalize = _same_for_all(output, H, W)
     return _pck(_heatmap_peaks(output), _heatmap_peaks(target), mask, thr, normalize)
 
 
@@ -63,10 +63,27 @@ def simcc_pck_accuracy(
     """
     x, y = output
     if normalize is None:
-        size = [int(y.shape[-1] / simcc_split_ratio), int(x.shape[-1] / simcc_split_ratio)]
-        normalize = torch.tensor([size], device=x.device).expand(len(x), 2)
+        height, width = (int(axis.shape[-1] / simcc_split_ratio) for axis in (y, x))
+        normalize = _same_for_all(x, height, width)
     pred = _simcc_peaks(x, y) / simcc_split_ratio
     return _pck(pred, _simcc_peaks(*target) / simcc_split_ratio, mask, thr, normalize)
+
+
+def coordinate_pck_accuracy(
+    output: Tensor, target: Tensor, mask: Tensor, thr: float = 0.05
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Compute PCK between coordinates.
+
+    Args:
+        output: (N, K, D) fractions of the input's size.
+        target: (N, K, D).
+        mask: (N, K) bool, keypoints that count.
+        thr: distance; a keypoint is right if it is strictly nearer.
+
+    Returns:
+        As for `pose_pck_accuracy`.
+    """
+    return _pck(output, target, mask, thr, torch.ones_like(target[:, 0]))
 
 
 def multilabel_classification_accuracy(
@@ -102,6 +119,15 @@ def _simcc_peaks(x: Tensor, y: Tensor) -> Tensor:
     y_value, y_index = y.max(dim=-1)
     peaks = torch.stack([x_index, y_index], dim=-1)
     return torch.where((torch.minimum(x_value, y_value) > 0)[..., None], peaks, -1).float()
+
+
+def _same_for_all(values: Tensor, *numbers: int) -> Tensor:
+    """Numbers as (N, len(numbers)), made on the device: a copy from the host would wait."""
+    rows = [
+        torch.full((len(values),), number, dtype=torch.float32, device=values.device)
+        for number in numbers
+    ]
+    return torch.stack(rows, dim=-1)
 
 
 def _pck(

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
 
-from raypose.errors import ConfigError, did_you_mean
+from raypose.errors import ConfigError, RayposeError, did_you_mean
 from raypose.models.base_module import BaseModule, InitCfg
 from raypose.models.heads.base_head import BaseHead
 from raypose.registry import MODELS
@@ -26,13 +26,14 @@ class BasePoseEstimator(BaseModule, ABC):
         backbone: feature extractor.
         neck: between backbone and head, if any.
         head: owns the loss and the codec, if any.
-        train_cfg: options of a paradigm's training.
+        train_cfg: options of training, see `train_cfg_keys`.
         test_cfg: options of prediction, see `test_cfg_keys`.
         data_preprocessor: normalises uint8 images; floating-point inputs pass by it.
         skeleton: name, file, mapping or `Skeleton`; the flip test needs it.
         init_cfg: see `BaseModule`.
     """
 
+    train_cfg_keys: ClassVar[tuple[str, ...]] = ("compute_acc",)
     test_cfg_keys: ClassVar[tuple[str, ...]] = (
         "flip_test",
         "flip_mode",
@@ -62,12 +63,21 @@ class BasePoseEstimator(BaseModule, ABC):
         self.train_cfg = dict(train_cfg or {})
         self.test_cfg = dict(test_cfg or {})
         self.skeleton = None if skeleton is None else Skeleton.load(skeleton)
-        for key in self.test_cfg:
-            if key not in self.test_cfg_keys:
-                hint = did_you_mean(key, self.test_cfg_keys)
-                raise ConfigError(f"test_cfg: {type(self).__name__} has no option '{key}'.{hint}")
-        if isinstance(self.head, BaseHead):
-            self.head.test_cfg = self.test_cfg
+        problems = [
+            f"{name}: {type(self).__name__} has no option '{key}'.{did_you_mean(key, known)}"
+            for name, given, known in (
+                ("train_cfg", self.train_cfg, self.train_cfg_keys),
+                ("test_cfg", self.test_cfg, self.test_cfg_keys),
+            )
+            for key in given
+            if key not in known
+        ]
+        if problems:
+            raise ConfigError(problems)
+        for module in () if self.head is None else self.head.modules():
+            if isinstance(module, BaseHead):  # also heads inside a wrapper head
+                module.train_cfg = self.train_cfg
+                module.test_cfg = self.test_cfg
 
     @property
     def with_neck(self) -> bool:
@@ -78,6 +88,16 @@ class BasePoseEstimator(BaseModule, ABC):
     def with_head(self) -> bool:
         """Return whether there is a head."""
         return self.head is not None
+
+    def required_head(self) -> BaseHead:
+        """Return the head.
+
+        Raises:
+            RayposeError: if there is none.
+        """
+        if self.head is None:
+            raise RayposeError(f"this {type(self).__name__} was built without a head")
+        return cast(BaseHead, self.head)
 
     def extract_feat(self, inputs: Tensor) -> Any:
         """Return the features of normalised images, after the neck where there is one."""

@@ -8,7 +8,6 @@ from torch import Tensor
 
 from raypose.errors import RayposeError
 from raypose.models.estimators.base import BasePoseEstimator
-from raypose.models.heads.base_head import BaseHead
 from raypose.registry import MODELS
 from raypose.structures import PoseBatch, Poses
 
@@ -37,7 +36,7 @@ class TopdownPoseEstimator(BasePoseEstimator):
 
     def loss(self, batch: PoseBatch) -> dict[str, Tensor]:
         """Return the head's losses; see `BasePoseEstimator.loss`."""
-        return self._head().loss(self.extract_feat(self.preprocess(batch)), batch)
+        return self.required_head().loss(self.extract_feat(self.preprocess(batch)), batch)
 
     @torch.no_grad()
     def predict(self, batch: PoseBatch) -> list[Poses]:
@@ -47,7 +46,7 @@ class TopdownPoseEstimator(BasePoseEstimator):
             RayposeError: if the head answers for another number of samples than it got.
         """
         inputs, batch = self.mirrored(self.preprocess(batch), batch)
-        poses = self._head().predict(self.extract_feat(inputs), batch)
+        poses = self.required_head().predict(self.extract_feat(inputs), batch)
         if len(poses) != len(batch.transforms):
             raise RayposeError(
                 f"{type(self.head).__name__}.predict returned {len(poses)} results for "
@@ -74,9 +73,3 @@ class TopdownPoseEstimator(BasePoseEstimator):
             keypoint_scores=found.keypoint_scores[:, keep],
             keypoints_visible=None if visible is None else visible[:, keep],
         )
-
-    def _head(self) -> BaseHead:
-        head = self.head
-        if head is None:
-            raise RayposeError("this TopdownPoseEstimator was built without a head")
-        return head  # type: ignore[return-value]

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from raypose.codecs.base import BaseKeypointCodec
+from raypose.errors import RayposeError
 from raypose.models.base_module import BaseModule, InitCfg
 from raypose.structures import PoseBatch, Poses
 
@@ -26,6 +27,7 @@ class BaseHead(BaseModule, ABC):
 
     Attributes:
         decoder: the codec that reads keypoints from the outputs, if the head has one.
+        train_cfg: options of training; the estimator puts its own `train_cfg` here.
         test_cfg: options of prediction; the estimator puts its own `test_cfg` here.
     """
 
@@ -33,6 +35,7 @@ class BaseHead(BaseModule, ABC):
 
     def __init__(self, init_cfg: InitCfg = None) -> None:
         super().__init__(init_cfg)
+        self.train_cfg: Mapping[str, Any] = {}
         self.test_cfg: Mapping[str, Any] = {}
 
     @abstractmethod
@@ -57,9 +60,25 @@ class BaseHead(BaseModule, ABC):
             "flip_outputs() or set test_cfg.flip_test to false"
         )
 
+    def flip_indices(self, batch: PoseBatch) -> tuple[int, ...]:
+        """Return the mirror partner of each keypoint, which the estimator puts into the batch.
+
+        Raises:
+            RayposeError: if the batch has none.
+        """
+        if batch.flip_indices is None:
+            raise RayposeError("a flip test needs flip_indices in the batch")
+        return batch.flip_indices
+
     def forward_test(self, feats: Features, batch: PoseBatch) -> Outputs:
         """Return outputs for B samples, averaged with their mirrored halves in a flip test."""
-        outputs = self.forward(feats)
+        return self.fold_flip_test(self.forward(feats), batch)
+
+    def fold_flip_test(self, outputs: Outputs, batch: PoseBatch) -> Outputs:
+        """Average outputs of 2B samples with those of their mirrored halves.
+
+        Outputs of a batch without flip test come back as they are.
+        """
         if not batch.flip_test:
             return outputs
         plain, mirrored = _half(outputs, 0), _half(outputs, 1)
@@ -69,9 +88,17 @@ class BaseHead(BaseModule, ABC):
         """Let the codec read keypoints; one `Poses` in input space for each sample."""
         assert self.decoder is not None, f"{type(self).__name__} was built without a decoder"
         keypoints, scores = self.decoder.decode(outputs)
+        if isinstance(scores, tuple):  # a codec that reads visibilities, too
+            scores, visible = (_to_cpu(values) for values in scores)
+        else:
+            scores, visible = _to_cpu(scores), None
         return [
-            Poses(keypoints=_numpy(points), keypoint_scores=_numpy(values))
-            for points, values in zip(_to_cpu(keypoints), _to_cpu(scores), strict=True)
+            Poses(
+                keypoints=numpy_of(points),
+                keypoint_scores=numpy_of(scores[i]),
+                keypoints_visible=None if visible is None else numpy_of(visible[i]),
+            )
+            for i, points in enumerate(_to_cpu(keypoints))
         ]
 
 
@@ -92,5 +119,6 @@ def _to_cpu(values: Any) -> Any:
     return values.detach().cpu() if isinstance(values, Tensor) else values
 
 
-def _numpy(values: Tensor) -> Any:
+def numpy_of(values: Tensor) -> Any:
+    """Return the values as a float32 array in host memory."""
     return values.detach().to("cpu", torch.float32).numpy()

@@ -1,0 +1,7 @@
+"""Whole models, one for each paradigm; importing this package registers them."""
+
+from raypose.models.estimators.base import BasePoseEstimator
+from raypose.models.estimators.bottomup import BottomupPoseEstimator
+from raypose.models.estimators.topdown import TopdownPoseEstimator
+
+__all__ = ["BasePoseEstimator", "BottomupPoseEstimator", "TopdownPoseEstimator"]
