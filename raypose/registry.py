@@ -1,8 +1,8 @@
 """Registries: from the `type` of a config to the class it names.
 
 `MODELS` holds backbones, necks, heads, losses, preprocessors, estimators and detectors; `CODECS`,
-`TRANSFORMS`, `DATASETS`, `METRICS`, `OPTIMIZERS` and `SCHEDULES` hold what their names say. A registry imports the package
-that fills it at the first look-up, so that `import raypose` stays light.
+`TRANSFORMS`, `DATASETS`, `METRICS`, `OPTIMIZERS` and `SCHEDULES` hold what their names say. A
+registry imports the package that fills it at the first look-up: `import raypose` stays light.
 """
 
 from __future__ import annotations

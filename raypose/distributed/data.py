@@ -7,15 +7,17 @@ next on the way out, and the uint8 crop with its keypoints on the way back.
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import cv2
 import numpy as np
 import pyarrow as pa
 import ray
 import ray.data
 
-from raypose.config import Config, build_pipeline
+from raypose.config import Config, Pipeline, Split, build_pipeline
 from raypose.structures import PoseBatch, PoseSample
 from raypose.training.feed import load_sample
 from raypose.training.order import SampleOrder
@@ -74,6 +76,7 @@ class RayFeed:
         train: annotations of the training set, from `put_samples`.
         val: annotations of the validation set.
         num_val: size of the validation set.
+        val_batch_size: samples of a validation batch of this process.
         cpus: CPUs that the stream of this process may use.
     """
 
@@ -84,6 +87,7 @@ class RayFeed:
         train: ray.ObjectRef,
         val: ray.ObjectRef,
         num_val: int,
+        val_batch_size: int,
         cpus: float,
     ) -> None:
         self._config = config
@@ -91,6 +95,7 @@ class RayFeed:
         self._train = train
         self._val = val
         self._num_val = num_val
+        self._val_batch_size = val_batch_size
         self._cpus = cpus
 
     @property
@@ -108,17 +113,17 @@ class RayFeed:
         """Yield our share of the validation set."""
         ours = range(self._order.rank, self._num_val, self._order.world_size)
         keys = [(0, index) for index in ours]
-        return self._stream(self._val, "val", keys, self._config.train.val_batch_size)
+        return self._stream(self._val, "val", keys, self._val_batch_size)
 
     def _stream(
-        self, rows: ray.ObjectRef, split: str, keys: list[tuple[int, int]], batch_size: int
+        self, rows: ray.ObjectRef, split: Split, keys: list[tuple[int, int]], batch_size: int
     ) -> Iterator[PoseBatch]:
         if not keys:
             return
         blocks = max(1, round(len(keys) / (batch_size * _BLOCK_BATCHES)))
         table = pa.table(np.asarray(keys, np.int64).T.tolist(), names=["epoch", "position"])
         stream = ray.data.from_arrow(table, override_num_blocks=blocks)
-        loader = _Loader(rows, split, self._config.to_yaml())
+        loader = _Loader(rows, split, json.dumps(self._config.data))
         loaded = stream.map_batches(
             loader,
             batch_size=None,
@@ -138,7 +143,7 @@ class RayFeed:
 class _Loader:
     """The data task: positions in, samples after the transforms out."""
 
-    def __init__(self, rows: ray.ObjectRef, split: str, config: str) -> None:
+    def __init__(self, rows: ray.ObjectRef, split: Split, config: str) -> None:
         # In a list, or Ray would resolve the reference and copy the table into every task.
         self._rows = [rows]
         self._split = split
@@ -166,11 +171,9 @@ def _to_table(samples: Sequence[PoseSample]) -> pa.Table:
 
 
 @functools.lru_cache(maxsize=4)
-def _pipeline(config: str, split: str) -> Any:
-    import cv2
-
+def _pipeline(config: str, split: Split) -> Pipeline:
     cv2.setNumThreads(1)
-    return build_pipeline(Config.from_yaml(config), split)
+    return build_pipeline(Config.from_resolved(json.loads(config)), split)
 
 
 def _rows(batch: pa.Table) -> Iterator[dict[str, Any]]:

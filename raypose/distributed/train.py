@@ -29,6 +29,7 @@ from raypose.training.launch import (
     local_feed,
     sample_order,
     train_locally,
+    val_batch_size,
     write_config,
     write_metrics,
 )
@@ -76,7 +77,15 @@ def evaluate_checkpoint(config: Config, checkpoint: Path) -> dict[str, float]:
         rows = put_samples(val)
         budget = CpuBudget.plan(1, total_cpus(), None, feeds=True)
         order = sample_order(config, max(len(val), 1), runtime)
-        feed = RayFeed(config, order, rows, rows, len(val), budget.data_cpus)
+        feed = RayFeed(
+            config,
+            order,
+            rows,
+            rows,
+            len(val),
+            val_batch_size(config, runtime),
+            budget.data_cpus,
+        )
         return evaluate(estimator, feed.val(), val, build_metrics(config), runtime)
 
 
@@ -152,7 +161,7 @@ def _arguments(config: Config, work_dir: Path, resume: bool) -> dict[str, Any]:
     wanted = config.cluster.resources_per_worker.get("CPU")
     budget = CpuBudget.plan(max(workers, 1), total_cpus(), wanted, feeds=streams)
     arguments: dict[str, Any] = {
-        "config": config.to_transport(),
+        "config": config.data,
         "work_dir": str(work_dir),
         "resume": resume,
         "budget": budget,
@@ -167,7 +176,7 @@ def _arguments(config: Config, work_dir: Path, resume: bool) -> dict[str, Any]:
 
 def _run(arguments: dict[str, Any], runtime: Runtime) -> dict[str, float]:
     """Train in one process, a Ray Train worker or this one."""
-    config = Config.from_transport(arguments["config"])
+    config = Config.from_resolved(arguments["config"])
     budget: CpuBudget = arguments["budget"]
     if runtime.device.type == "cpu":
         torch.set_num_threads(budget.threads)
@@ -176,7 +185,15 @@ def _run(arguments: dict[str, Any], runtime: Runtime) -> dict[str, float]:
     if "rows" in arguments:
         rows, sizes = arguments["rows"], arguments["sizes"]
         order = sample_order(config, sizes["train"], runtime)
-        feed = RayFeed(config, order, rows["train"], rows["val"], sizes["val"], budget.data_cpus)
+        feed = RayFeed(
+            config,
+            order,
+            rows["train"],
+            rows["val"],
+            sizes["val"],
+            val_batch_size(config, runtime),
+            budget.data_cpus,
+        )
     else:
         feed = local_feed(config, build_dataset(config, "train"), val, runtime)
     return fit(build_experiment(config, val, feed), runtime)
@@ -189,7 +206,7 @@ def _train_worker(arguments: dict[str, Any]) -> dict[str, float]:
 
 
 def _run_on_workers(arguments: dict[str, Any], work_dir: Path, resume: bool) -> dict[str, float]:
-    config = Config.from_transport(arguments["config"])
+    config = Config.from_resolved(arguments["config"])
     cluster, budget = config.cluster, arguments["budget"]
     use_gpu = total_gpus() >= cluster.num_workers if cluster.use_gpu == "auto" else cluster.use_gpu
     if use_gpu and total_gpus() < cluster.num_workers:

@@ -12,31 +12,48 @@ from torch import nn
 class ExponentialMovingAverage:
     """A slow copy of a model.
 
-    The average moves by `momentum + (1 - momentum) * exp(-(1 + steps) / gamma)` towards the model
-    at each step, so that it follows closely at first (MMDetection's `ExpMomentumEMA`).
+    At step n the average moves by `momentum + (1 - momentum) * exp(-(1 + n) / gamma)` towards
+    the model, so that it follows closely at first (MMDetection's `ExpMomentumEMA`).
 
     Args:
         model: the model that is trained.
         momentum: share of the new weights in the long run.
-        gamma: how many steps the fast start lasts.
+        gamma: how many steps the fast start lasts; None for a constant share.
+        update_buffers: average batch statistics too instead of copying them.
     """
 
-    def __init__(self, model: nn.Module, momentum: float = 0.0002, gamma: int = 2000) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        momentum: float = 0.0002,
+        gamma: int | None = 2000,
+        update_buffers: bool = True,
+    ) -> None:
         self.module = copy.deepcopy(model).eval().requires_grad_(False)
         self.momentum = momentum
         self.gamma = gamma
         self.steps = 0
+        names = set(dict(model.named_parameters()))
+        if update_buffers:
+            names |= set(model.state_dict())
+        self._averaged = [
+            name
+            for name, value in model.state_dict().items()
+            if name in names and value.is_floating_point()
+        ]
 
     @torch.no_grad()
     def update(self, model: nn.Module) -> None:
-        """Move towards the model; buffers that are not floating point are copied."""
+        """Move towards the model; what is not averaged is copied."""
         share = self.momentum
-        share += (1 - self.momentum) * math.exp(-(1 + self.steps) / self.gamma)
+        if self.gamma is not None:
+            share += (1 - self.momentum) * math.exp(-(1 + self.steps) / self.gamma)
         self.steps += 1
         ours, theirs = self.module.state_dict(), model.state_dict()
-        floating = [key for key, value in ours.items() if value.is_floating_point()]
         torch._foreach_lerp_(  # one kernel for all parameters
-            [ours[key] for key in floating], [theirs[key] for key in floating], share
+            [ours[name] for name in self._averaged],
+            [theirs[name] for name in self._averaged],
+            share,
         )
-        for key in ours.keys() - set(floating):
-            ours[key].copy_(theirs[key])
+        for name in ours.keys() - set(self._averaged):
+            ours[name].copy_(theirs[name])

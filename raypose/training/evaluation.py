@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from raypose.evaluation.base_metric import BaseMetric
+from raypose.evaluation.base import BaseMetric
 from raypose.models.estimators.base import BasePoseEstimator
 from raypose.structures import PoseBatch, Poses, PoseSample
 from raypose.training.runtime import Runtime

@@ -55,6 +55,12 @@ def sample_order(config: Config, num_samples: int, runtime: Runtime) -> SampleOr
     )
 
 
+def val_batch_size(config: Config, runtime: Runtime) -> int:
+    """Return the samples of one process's validation batch."""
+    whole = config.train.val_batch_size or config.train.batch_size
+    return max(1, whole // runtime.world_size)
+
+
 def local_feed(
     config: Config,
     train: Sequence[PoseSample],
@@ -66,7 +72,7 @@ def local_feed(
         sample_order(config, len(train), runtime),
         (train, build_pipeline(config, "train")),
         (val, build_pipeline(config, "val")),
-        val_batch_size=config.train.val_batch_size,
+        val_batch_size=val_batch_size(config, runtime),
         num_workers=config.data_options.num_workers,
         pin_memory=runtime.device.type == "cuda",
     )

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from raypose.codecs.base import BaseKeypointCodec
 from raypose.config import Config
-from raypose.evaluation.base_metric import BaseMetric
+from raypose.evaluation.base import BaseMetric
 from raypose.models.checkpoint import load_checkpoint
 from raypose.models.estimators.base import BasePoseEstimator
 from raypose.structures import PoseBatch, PoseSample, Skeleton
@@ -26,7 +26,7 @@ from raypose.training.evaluation import evaluate, is_better, main_metric
 from raypose.training.feed import Feed
 from raypose.training.optimizer import build_optimizer
 from raypose.training.runtime import Runtime
-from raypose.training.schedules import RunLength, Schedule, build_schedules, rate_at
+from raypose.training.schedules import RunLength, build_schedules, rate_at
 from raypose.training.train_step import TrainStep
 
 logger = logging.getLogger(__name__)
@@ -89,15 +89,15 @@ class _Loop:
         self.step = runtime.prepare(step, options.sync_bn)
         steps = math.ceil(experiment.feed.steps_per_epoch / options.accumulate)
         self.run_length = RunLength(epochs=options.epochs, steps_per_epoch=steps)
-        self.schedules: list[Schedule] = build_schedules(
-            experiment.config.data.get("schedules") or [], self.run_length
-        )
+        self.schedules = build_schedules(experiment.config.experiment.schedules, self.run_length)
         ema = options.ema
         self.state = TrainingState(
             model=estimator,
-            optimizer=build_optimizer(experiment.config.data["optimizer"], estimator),
+            optimizer=build_optimizer(experiment.config.experiment.optimizer, estimator),
             scaler=torch.amp.GradScaler(runtime.device.type, enabled=options.amp == "fp16"),
-            ema=None if ema is None else ExponentialMovingAverage(estimator, ema.momentum),
+            ema=None
+            if ema is None
+            else ExponentialMovingAverage(estimator, ema.momentum, ema.gamma, ema.update_buffers),
             config=experiment.config.to_yaml(),
         )
         latest = runtime.latest_checkpoint()

@@ -19,6 +19,7 @@ from raypose.ops import (
     flips,
     keypoint_mapping,
     keypoints,
+    layer_decay,
     mpjpe,
     nms,
     oks,
@@ -100,13 +101,6 @@ def _bottomup_resize(
     }
 
 
-def _vit_layer_of_parameter(names: list[str], num_layers: int) -> list[int]:
-    try:
-        module = importlib.import_module("raypose.training.layer_decay")
-    except ModuleNotFoundError as error:
-        raise NotImplementedError(str(error)) from error
-    return [module.vit_layer_of_parameter(name, num_layers) for name in names]
-
 
 def _oks(
     keypoints: np.ndarray,
@@ -185,7 +179,7 @@ _OPERATIONS: dict[str, Callable[..., Any]] = {
     ),
     "keypoints_to_h36m": keypoint_mapping.keypoints_to_h36m,
     "frame_window": windows.frame_window,
-    "vit_layer_of_parameter": _vit_layer_of_parameter,
+    "vit_layer_of_parameter": layer_decay.vit_layer_of_parameter,
     "warp_matrix": warps.get_warp_matrix,
     "udp_warp_matrix": warps.get_udp_warp_matrix,
     "perspective_warp_matrix": warps.get_pers_warp_matrix,
