@@ -1,0 +1,26 @@
+"""One YAML that drives training, annotation and serving: read, checked, built."""
+
+from raypose.config.building import (
+    Pipeline,
+    build_codec,
+    build_dataset,
+    build_metrics,
+    build_model,
+    build_pipeline,
+)
+from raypose.config.config import Config, check_config, load_config
+from raypose.config.lookup import available_configs, find_config
+
+__all__ = [
+    "Config",
+    "Pipeline",
+    "available_configs",
+    "build_codec",
+    "build_dataset",
+    "build_metrics",
+    "build_model",
+    "build_pipeline",
+    "check_config",
+    "find_config",
+    "load_config",
+]

@@ -1,0 +1,103 @@
+"""From a checked config to objects, through the registries.
+
+The skeleton of the config goes to every class that takes one and does not set its own.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from raypose.codecs.base import BaseKeypointCodec
+from raypose.config.config import Config
+from raypose.config.sections import SplitSection
+from raypose.errors import ConfigError
+from raypose.registry import CODECS, DATASETS, METRICS, MODELS, TRANSFORMS, Registry
+from raypose.structures import PoseSample, Skeleton
+
+Split = Literal["train", "val"]
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """Transforms of a split: `pipeline(sample, epoch)` is the sample for the model, or None.
+
+    Attributes:
+        stages: first epoch (from 0) -> composed transforms from then on.
+    """
+
+    stages: Mapping[int, Callable[[PoseSample, int], PoseSample | None]]
+
+    def __call__(self, sample: PoseSample, epoch: int = 0) -> PoseSample | None:
+        """Return the transformed sample, None if a transform drops it."""
+        first = max(start for start in self.stages if start <= epoch)
+        return self.stages[first](sample, epoch)
+
+
+def build_codec(config: Config) -> BaseKeypointCodec | None:
+    """Return the codec that makes targets, None if the config has none."""
+    node = config.data.get("codec")
+    return None if node is None else CODECS.build(node)
+
+
+def build_model(config: Config, skeleton: Skeleton | None = None) -> Any:
+    """Return the estimator, its parameters as the constructor made them.
+
+    Args:
+        config: the experiment.
+        skeleton: that of the data, for a config without one.
+    """
+    return _build(MODELS, config.data["model"], config.skeleton or skeleton)
+
+
+def build_dataset(config: Config, split: Split) -> Sequence[PoseSample]:
+    """Return the records of a split, images not yet read.
+
+    Raises:
+        ConfigError: if the config does not have the split.
+    """
+    return _build(DATASETS, _split(config, split).dataset, config.skeleton)
+
+
+def build_pipeline(config: Config, split: Split) -> Pipeline:
+    """Return the transforms of a split.
+
+    Raises:
+        ConfigError: if the config does not have the split.
+    """
+    section = _split(config, split)
+    starts = {0: section.pipeline}
+    if section.switch is not None:
+        starts[section.switch.epoch] = section.switch.pipeline
+    stages = {
+        epoch: TRANSFORMS.build({"type": "Compose", "transforms": steps, "seed": config.train.seed})
+        for epoch, steps in starts.items()
+    }
+    return Pipeline(stages)
+
+
+def build_metrics(config: Config, skeleton: Skeleton | None = None) -> list[Any]:
+    """Return the metrics of the config.
+
+    Args:
+        config: the experiment.
+        skeleton: that of the data, for a config without one.
+    """
+    known = config.skeleton or skeleton
+    return [_build(METRICS, node, known) for node in config.data.get("metrics", [])]
+
+
+def _split(config: Config, split: Split) -> SplitSection:
+    section = config.data_options.train if split == "train" else config.data_options.val
+    if section is None:
+        raise ConfigError(f"{config.path or 'the config'}: data.{split} is missing")
+    return section
+
+
+def _build(registry: Registry, node: dict[str, Any], skeleton: Skeleton | None) -> Any:
+    entry = registry.get(node["type"])
+    if skeleton is None or "skeleton" not in inspect.signature(entry).parameters:
+        return registry.build(node)
+    return registry.build(node, skeleton=skeleton)

@@ -1,0 +1,106 @@
+"""What must agree between the parts of a config."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from raypose.config.nodes import KeyPath, Node, Problem
+from raypose.structures import Skeleton
+
+# How many outputs a head has is said by a different argument in each.
+_OUTPUT_ARGUMENTS = {
+    "HeatmapHead": "out_channels",
+    "SimCCHead": "out_channels",
+    "RTMCCHead": "out_channels",
+    "RegressionHead": "num_joints",
+    "RLEHead": "num_joints",
+    "TemporalRegressionHead": "num_joints",
+    "AssociativeEmbeddingHead": "num_keypoints",
+}
+_SIZED_TRANSFORMS = ("TopdownAffine", "BottomupRandomAffine", "BottomupResize")
+
+
+def rule_problems(root: Node, skeleton: Skeleton | None) -> Iterator[Problem]:
+    """Yield what does not agree.
+
+    Args:
+        root: the resolved config.
+        skeleton: that of the config, if it has one that loads.
+    """
+    for rule in (_outputs, _input_sizes, _batch):
+        yield from rule(root, skeleton)
+
+
+def _outputs(root: Node, skeleton: Skeleton | None) -> Iterator[Problem]:
+    """One output for each keypoint, three in a combined UDP heatmap."""
+    path: KeyPath = ("model", "head")
+    head = _at(root, path)
+    if _plain(head, "type") == "VisPredictHead":
+        path = (*path, "pose_cfg")
+        head = _at(root, path)
+    key = _OUTPUT_ARGUMENTS.get(str(_plain(head, "type")))
+    node = None if head is None or key is None else head.child(key)
+    codec = root.child("codec")
+    if node is None or skeleton is None or _plain(codec, "remove_root"):
+        return
+    expected, why = (
+        skeleton.num_keypoints,
+        f"{skeleton.name} has {skeleton.num_keypoints} keypoints",
+    )
+    if _plain(codec, "type") == "UDPHeatmap" and _plain(codec, "heatmap_type") == "combined":
+        expected *= 3
+        why += ", and a combined heatmap has 3 channels for each"
+    if isinstance(node.value, int) and node.value != expected:
+        yield Problem(node.mark, (*path, key), f"got {node.value}, expected {expected}: {why}")
+
+
+def _input_sizes(root: Node, skeleton: Skeleton | None) -> Iterator[Problem]:
+    """Codec, decoder and crop work on the same input."""
+    codec = _at(root, ("codec", "input_size"))
+    if codec is None or codec.broken:
+        return
+    places: list[KeyPath] = [
+        ("model", "head", "decoder", "input_size"),
+        ("model", "head", "input_size"),
+    ]
+    for split in ("train", "val"):
+        for pipeline in (("pipeline",), ("switch", "pipeline")):
+            path: KeyPath = ("data", split, *pipeline)
+            steps = _at(root, path)
+            for index, step in enumerate(_items(steps)):
+                if _plain(step, "type") in _SIZED_TRANSFORMS:
+                    places.append((*path, index, "input_size"))
+    for path in places:
+        node = _at(root, path)
+        if node is None or node.broken or node.plain() == codec.plain():
+            continue
+        message = f"got {node.plain()}, expected codec.input_size, {codec.plain()} ({codec.mark})"
+        yield Problem(node.mark, path, message)
+
+
+def _batch(root: Node, skeleton: Skeleton | None) -> Iterator[Problem]:
+    """The batch can be shared out."""
+    batch = _at(root, ("train", "batch_size"))
+    workers = _at(root, ("cluster", "num_workers"))
+    size, count = (None if n is None else n.value for n in (batch, workers))
+    if isinstance(size, int) and isinstance(count, int) and count > 0 and size % count:
+        assert batch is not None
+        message = f"got {size}, expected a multiple of cluster.num_workers, {count}"
+        yield Problem(batch.mark, ("train", "batch_size"), message)
+
+
+def _at(root: Node, path: KeyPath) -> Node | None:
+    node: Node | None = root
+    for key in path:
+        node = None if node is None else node.child(key)
+    return node
+
+
+def _plain(node: Node | None, key: str) -> Any:
+    child = None if node is None else node.child(key)
+    return None if child is None else child.plain()
+
+
+def _items(node: Node | None) -> list[Node]:
+    return node.value if node is not None and isinstance(node.value, list) else []

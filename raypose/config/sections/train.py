@@ -1,0 +1,89 @@
+"""`train:`: how long, in what batches, what is kept."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator
+
+from raypose.config.sections.base import (
+    Count,
+    Fraction,
+    PositiveFloat,
+    PositiveInt,
+    Section,
+)
+
+
+class ClipGradSection(Section):
+    """Limit the norm of the gradients; a bare number is `max_norm`.
+
+    Attributes:
+        max_norm: largest norm.
+        norm_type: which norm.
+    """
+
+    max_norm: PositiveFloat
+    norm_type: PositiveFloat = 2.0
+
+
+class EmaSection(Section):
+    """Keep an exponential moving average of the weights; it is what is evaluated and saved as best.
+
+    Attributes:
+        momentum: weight of the newest state.
+        gamma: at step n the momentum is `momentum + (1 - momentum) * exp(-(1 + n) / gamma)`, so
+            that early states fade soon; null for a constant momentum.
+        update_buffers: average floating-point buffers too (batch norm) instead of copying them.
+    """
+
+    momentum: Fraction = 0.0002
+    gamma: PositiveInt | None = 2000
+    update_buffers: bool = True
+
+
+def _number_as_clip_grad(value: Any) -> Any:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return {"max_norm": value} if is_number else value
+
+
+class TrainSection(Section):
+    """How a training runs.
+
+    Attributes:
+        epochs: passes over the training data.
+        batch_size: samples of one optimizer step over all workers, before `accumulate`.
+        val_batch_size: samples of one validation batch of a worker.
+        val_interval: epochs between validations; the last epoch is always validated.
+        log_every: steps between log lines; the device is synchronised only then.
+        seed: of weights, sample order and augmentation.
+        save_best: metric that decides what `best.pth` is; the first one reported if null.
+        max_checkpoints: how many checkpoints of epochs are kept.
+        clip_grad: limit of the gradient norm, null for none.
+        amp: precision of autocast, null for float32.
+        accumulate: batches whose gradients are summed for one step.
+        ema: moving average of the weights, null for none.
+        channels_last: memory format of images and convolutions.
+        compile: run the step through `torch.compile`.
+        sync_bn: batch norm statistics over all workers.
+        use_dataset_keypoint_weights: multiply the skeleton's weights into the targets'.
+        load_from: weights to start from; the state of the optimizer is not read.
+    """
+
+    epochs: PositiveInt = 210
+    batch_size: PositiveInt = 64
+    val_batch_size: PositiveInt = 64
+    val_interval: PositiveInt = 10
+    log_every: PositiveInt = 50
+    seed: Count = 0
+    save_best: str | None = None
+    max_checkpoints: PositiveInt = 2
+    clip_grad: Annotated[ClipGradSection | None, BeforeValidator(_number_as_clip_grad)] = None
+    amp: Literal["bf16", "fp16"] | None = None
+    accumulate: PositiveInt = 1
+    ema: EmaSection | None = None
+    channels_last: bool = False
+    compile: bool = False
+    sync_bn: bool = False
+    use_dataset_keypoint_weights: bool = False
+    load_from: str | None = None
