@@ -18,6 +18,8 @@ import numpy.typing as npt
 from raypose.structures.crop_transform import CropTransform
 
 Floats = npt.NDArray[np.float32]
+# Making one takes longer than all the rest of a sample.
+_UNSEEDED = np.random.default_rng()
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -53,7 +55,8 @@ class PoseSample:
         lower_body_ids: keypoints of the lower half.
         meta: further facts by name (`category_id`, `head_size`, `camera_param`, `lifting_target`,
             `invalid_segs`, ...): numbers, strings, arrays and lists of them.
-        rng: random numbers of this sample, from (seed, epoch, id) only.
+        rng: random numbers of this sample, from (seed, epoch, id) only once `Compose` has seeded
+            it; until then one unseeded generator that all samples share.
     """
 
     id: str
@@ -77,7 +80,7 @@ class PoseSample:
     upper_body_ids: tuple[int, ...] | None = None
     lower_body_ids: tuple[int, ...] | None = None
     meta: dict[str, Any] = field(default_factory=dict)
-    rng: np.random.Generator = field(default_factory=np.random.default_rng, repr=False)
+    rng: np.random.Generator = field(default_factory=lambda: _UNSEEDED, repr=False)
 
     def to_row(self) -> dict[str, Any]:
         """Return a flat mapping of Arrow-friendly values: numbers, strings, flat lists, bytes.

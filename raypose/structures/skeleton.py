@@ -105,21 +105,38 @@ class Skeleton:
 
     @classmethod
     def from_coco_category(cls, category: Mapping[str, Any]) -> Skeleton:
-        """Return the skeleton that a COCO `categories` entry describes (1-based links)."""
+        """Return the skeleton that a COCO `categories` entry describes (1-based links).
+
+        Besides COCO's own keys it may have `flip_indices` and `sigmas`.
+
+        Raises:
+            ConfigError: if the entry contradicts itself.
+        """
         names = list(category["keypoints"])
+        where = f"category {category.get('name')!r}"
+        links = category.get("skeleton") or []
+        flips = category.get("flip_indices") or []
+        problems = [
+            f"{where}: skeleton.{i}: two numbers from 1 to {len(names)} expected, got {link}"
+            for i, link in enumerate(links)
+            if len(link) != 2 or not all(1 <= end <= len(names) for end in link)
+        ]
+        if flips and sorted(flips) != list(range(len(names))):
+            problems.append(
+                f"{where}: flip_indices: each number from 0 to {len(names) - 1} once, got {flips}"
+            )
+        if problems:
+            raise ConfigError(problems)
         definition: dict[str, Any] = {
             "name": category.get("name", "skeleton"),
             "keypoints": [{"name": name} for name in names],
-            "links": [[names[i - 1], names[j - 1]] for i, j in category.get("skeleton", [])],
+            "links": [[names[i - 1], names[j - 1]] for i, j in links],
         }
-        if "flip_indices" in category:
-            for entry, partner in zip(
-                definition["keypoints"], category["flip_indices"], strict=True
-            ):
-                entry["swap"] = names[partner]
+        for entry, partner in zip(definition["keypoints"], flips, strict=False):
+            entry["swap"] = names[partner]
         if "sigmas" in category:
             definition["sigmas"] = list(category["sigmas"])
-        return _parse(definition, f"category {category.get('name')!r}")
+        return _parse(definition, where)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the mapping that `load` reads, plain types only."""
