@@ -2,6 +2,7 @@
 
 from raypose.models.estimators.base import BasePoseEstimator
 from raypose.models.estimators.bottomup import BottomupPoseEstimator
+from raypose.models.estimators.pose_lifter import PoseLifter
 from raypose.models.estimators.topdown import TopdownPoseEstimator
 
-__all__ = ["BasePoseEstimator", "BottomupPoseEstimator", "TopdownPoseEstimator"]
+__all__ = ["BasePoseEstimator", "BottomupPoseEstimator", "PoseLifter", "TopdownPoseEstimator"]

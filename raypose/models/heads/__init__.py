@@ -6,6 +6,7 @@ from raypose.models.heads.heatmap_head import HeatmapHead
 from raypose.models.heads.regression_head import RegressionHead, RLEHead
 from raypose.models.heads.rtmcc_head import RTMCCHead
 from raypose.models.heads.simcc_head import SimCCHead
+from raypose.models.heads.temporal_regression_head import TemporalRegressionHead
 from raypose.models.heads.vis_head import VisPredictHead
 
 __all__ = [
@@ -16,5 +17,6 @@ __all__ = [
     "RTMCCHead",
     "RegressionHead",
     "SimCCHead",
+    "TemporalRegressionHead",
     "VisPredictHead",
 ]

@@ -17,6 +17,7 @@ from raypose.models.losses.heatmap import (
     KeypointMSELoss,
     KeypointOHKMMSELoss,
 )
+from raypose.models.losses.mpjpe import MPJPELoss
 from raypose.models.losses.oks import OKSLoss
 from raypose.models.losses.regression import (
     L1Loss,
@@ -44,6 +45,7 @@ __all__ = [
     "KeypointOHKMMSELoss",
     "L1Loss",
     "MLECCLoss",
+    "MPJPELoss",
     "MSELoss",
     "MultipleLossWrapper",
     "OKSLoss",

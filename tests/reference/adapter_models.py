@@ -1,0 +1,152 @@
+"""Models, modules and losses of the reference checks, on `raypose.models`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from raypose.models.data_preprocessors import PoseDataPreprocessor
+from raypose.models.estimators import BasePoseEstimator, PoseLifter, TopdownPoseEstimator
+from raypose.models.losses import CombinedLoss, RLELoss
+from raypose.registry import CODECS, MODELS
+from raypose.structures import CropTransform, PoseBatch, Poses
+
+# Values of `type` below these are layers, not entries of a registry.
+_LAYER_CONFIGS = ("act_cfg", "conv_cfg", "norm_cfg")
+_IGNORED = ("init_cfg", "pretrained", "teacher_pretrained", "_scope_")
+_RESULTS = ("keypoints", "keypoint_scores", "keypoints_visible", "bboxes", "bbox_scores", "scores")
+
+
+def build_model(model_cfg: dict[str, Any]) -> nn.Module:
+    """Build an estimator in evaluation mode.
+
+    Raises:
+        NotImplementedError: for types that are not registered.
+    """
+    return MODELS.build(_ours(model_cfg)).eval()
+
+
+def features(model: BasePoseEstimator, images: Tensor) -> dict[str, Any]:
+    """Return what backbone and neck return."""
+    found: dict[str, Any] = {"backbone": model.backbone(images)}
+    if model.neck is not None:
+        found["neck"] = model.neck(found["backbone"])
+    return found
+
+
+def forward(model: nn.Module, images: Tensor) -> Any:
+    """Return the raw outputs of the network."""
+    return model(images)
+
+
+def predict(
+    model: BasePoseEstimator,
+    images: Tensor,
+    metas: list[dict[str, Any]],
+    flip_test: bool | None = None,
+) -> list[dict[str, np.ndarray]]:
+    """Return predictions in image space."""
+    if flip_test is not None:
+        model.test_cfg["flip_test"] = flip_test
+    return [_result(poses) for poses in model.predict(_batch(model, images, metas))]
+
+
+def loss(
+    model: BasePoseEstimator,
+    images: Tensor,
+    gts: list[dict[str, Any]],
+    metas: list[dict[str, Any]],
+) -> dict[str, Tensor]:
+    """Return losses for targets that the reference encoded."""
+    batch = _batch(model, images, metas)
+    targets = {
+        name: _stack([gt["targets"][name] for gt in gts]) for name in gts[0].get("targets", {})
+    }
+    return model.loss(batch.replace(targets={**batch.targets, **targets}))
+
+
+def build_module(cfg: dict[str, Any]) -> nn.Module:
+    """Build a part of a model, or a loss."""
+    return MODELS.build(_ours(cfg))
+
+
+def run_module(module: nn.Module, inputs: list[Any]) -> Any:
+    """Run a part of a model."""
+    if isinstance(module, RLELoss):
+        flow: Any = module.flow_model
+        latent, log_det = flow.to_base(inputs[0])
+        return [flow.log_prob(inputs[0]), latent, log_det]
+    if isinstance(module, PoseDataPreprocessor):
+        return module(inputs[0])
+    return module(*[tuple(item) if isinstance(item, list) else item for item in inputs])
+
+
+def loss_function(loss: Any, args: list[Any]) -> Any:
+    """Run a loss."""
+    if isinstance(loss, CombinedLoss):
+        return [
+            loss["heatmap_loss"](args[0], args[1]),
+            loss["ae_loss"](args[2], args[3]),
+        ]
+    return loss(*args)
+
+
+def _ours(cfg: dict[str, Any]) -> dict[str, Any]:
+    """Return a config without what is ignored here, if everything it names is registered."""
+    missing: set[str] = set()
+
+    def walk(value: Any, key: str = "") -> Any:
+        if isinstance(value, list):
+            return [walk(item, key) for item in value]
+        if not isinstance(value, dict):
+            return value
+        kind = value.get("type")
+        if isinstance(kind, str) and key not in _LAYER_CONFIGS:
+            if kind not in MODELS and kind not in CODECS:
+                missing.add(kind)
+        return {k: walk(v, k) for k, v in value.items() if k not in _IGNORED}
+
+    found = walk(cfg)
+    if missing:
+        raise NotImplementedError(f"not registered: {', '.join(sorted(missing))}")
+    return found
+
+
+def _batch(model: BasePoseEstimator, images: Tensor, metas: list[dict[str, Any]]) -> PoseBatch:
+    flips = tuple(metas[0]["flip_indices"])
+    if isinstance(model, PoseLifter):
+        known = [meta["target_root"] for meta in metas if "target_root" in meta]
+        targets = {"target_root": _stack(known)} if known else {}
+        return PoseBatch(inputs=images, targets=targets, flip_indices=flips)
+    transforms = [
+        CropTransform.from_box(meta["input_center"], meta["input_scale"], tuple(meta["input_size"]))
+        for meta in metas
+    ]
+    annotations: dict[str, Any] = {}
+    if isinstance(model, TopdownPoseEstimator):
+        annotations = {
+            name: _stack([np.asarray(meta[name], np.float32) for meta in metas])
+            for name in ("bboxes", "bbox_scores")
+        }
+    return PoseBatch(
+        inputs=images, annotations=annotations, transforms=transforms, flip_indices=flips
+    )
+
+
+def _stack(values: list[Any]) -> Any:
+    """Stack arrays of one shape, leave others as a list."""
+    if isinstance(values[0], dict):
+        return values
+    tensors = [torch.as_tensor(np.asarray(value)) for value in values]
+    tensors = [t.float() if t.is_floating_point() else t for t in tensors]
+    return torch.stack(tensors) if len({t.shape for t in tensors}) == 1 else tensors
+
+
+def _result(poses: Poses) -> dict[str, np.ndarray]:
+    found = {name: getattr(poses, name) for name in _RESULTS}
+    if found["keypoints_visible"] is None:
+        found["keypoints_visible"] = poses.keypoint_scores
+    return {**{k: v for k, v in found.items() if v is not None}, **poses.extras}
