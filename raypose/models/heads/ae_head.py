@@ -174,15 +174,15 @@ class AssociativeEmbeddingHead(HeatmapHead):
     def decode(self, outputs: tuple[Tensor, Tensor]) -> list[Poses]:
         """Let the codec group keypoints; one `Poses` in input space for each sample."""
         assert self.decoder is not None, "AssociativeEmbeddingHead was built without a decoder"
-        found = self.decoder.decode(outputs)
+        keypoints, (keypoint_scores, scores) = self.decoder.decode(outputs)
         return [
             Poses(
-                keypoints=numpy_of(keypoints),
-                keypoint_scores=numpy_of(keypoint_scores),
-                bbox_scores=numpy_of(scores),
-                scores=numpy_of(scores),
+                keypoints=numpy_of(keypoints[i]),
+                keypoint_scores=numpy_of(keypoint_scores[i]),
+                bbox_scores=numpy_of(scores[i]),
+                scores=numpy_of(scores[i]),
             )
-            for keypoints, keypoint_scores, scores in zip(*found, strict=True)
+            for i in range(len(keypoints))
         ]
 
     def _tags_of_each_keypoint(self, tags: Tensor) -> Tensor:
