@@ -106,7 +106,7 @@ class Predictions:
             for image, category, keypoints, score in zip(
                 self.image_ids.tolist(),
                 self.category_ids.tolist(),
-                self.keypoints.reshape(len(self.keypoints), -1).tolist(),
+                flat(self.keypoints).tolist(),
                 self.scores.tolist(),
                 strict=True,
             )
@@ -179,13 +179,13 @@ def read_annotations(
         if "bbox" not in entry:
             raise DataError(f"{path}: annotation {entry.get('id')} has no bbox")
     length = sum(len(whole[0][part]) for part in parts)
-    flat = [
+    rows = [
         [value for part in parts for value in entry.get(part, ())] or [0.0] * length
         for entry in entries
     ]
-    if any(len(values) != length for values in flat):
+    if any(len(values) != length for values in rows):
         raise DataError(f"{path}: annotations differ in their number of keypoints")
-    keypoints = np.array(flat, np.float64).reshape(len(entries), -1, 3)
+    keypoints = np.array(rows, np.float64).reshape(len(entries), -1, 3)
     counts = labelled(keypoints)
     if trust_counts:
         counts = np.array([entry["num_keypoints"] for entry in entries])
@@ -208,6 +208,11 @@ def read_annotations(
 def labelled(keypoints: np.ndarray) -> np.ndarray:
     """Return the number (M,) of keypoints (M, K, 3) whose visibility or score is above 0."""
     return (keypoints[..., 2] > 0).sum(axis=1)
+
+
+def flat(keypoints: np.ndarray) -> np.ndarray:
+    """Return keypoints (M, K, 3) as COCO lists them, (M, 3K)."""
+    return keypoints.reshape(len(keypoints), keypoints.shape[1] * 3)
 
 
 def _rows(record: Any, rows: np.ndarray) -> Any:

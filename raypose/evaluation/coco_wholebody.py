@@ -65,9 +65,9 @@ class CocoWholeBodyMetric(CocoMetric):
         """Return entries with the keypoints of each part by themselves."""
         entries = predictions.to_coco()
         for entry in entries:
-            flat = entry["keypoints"]
+            values = entry["keypoints"]
             entry.update(
-                {name: flat[ids.start * 3 : ids.stop * 3] for name, ids in _PARTS.values()}
+                {name: values[ids.start * 3 : ids.stop * 3] for name, ids in _PARTS.values()}
             )
         return entries
 

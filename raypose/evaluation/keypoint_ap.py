@@ -12,7 +12,7 @@ import hotcoco
 import numpy as np
 
 from raypose.errors import DataError
-from raypose.evaluation.coco_instances import Annotations, GroundTruth, Predictions, labelled
+from raypose.evaluation.coco_instances import Annotations, GroundTruth, Predictions, flat, labelled
 
 _NAMES = (
     *("AP", "AP .5", "AP .75", "AP (M)", "AP (L)"),
@@ -116,7 +116,7 @@ def _annotation_entries(annotations: Annotations) -> list[dict[str, Any]]:
     return _entries(
         image_id=annotations.image_ids,
         category_id=annotations.category_ids,
-        keypoints=annotations.keypoints.reshape(len(annotations.keypoints), -1),
+        keypoints=flat(annotations.keypoints),
         bbox=annotations.bboxes,
         area=annotations.areas,
         iscrowd=annotations.iscrowd.astype(int),
@@ -129,7 +129,7 @@ def _prediction_entries(predictions: Predictions) -> list[dict[str, Any]]:
     return _entries(
         image_id=predictions.image_ids,
         category_id=predictions.category_ids,
-        keypoints=predictions.keypoints.reshape(len(predictions.keypoints), -1),
+        keypoints=flat(predictions.keypoints),
         area=predictions.evaluated_areas,
         score=predictions.scores,
     )
