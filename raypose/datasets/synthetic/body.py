@@ -1,7 +1,7 @@
 """Articulated body of the synthetic people: sizes, joint tree and forward kinematics.
 
-Body space is metres in a right-handed frame: x to the person's left, y up, z to the front. A joint's
-rotation is applied in its parent's frame; at rest the person stands upright with hanging arms.
+Body space is metres in a right-handed frame: x to the person's left, y up, z to the front. A
+joint's rotation is applied in its parent's frame; at rest the person stands with hanging arms.
 
 Shape legend: J joints of the tree (`JOINTS`).
 """
@@ -93,10 +93,10 @@ class BodyShape:
             "spine": (0.0, 0.1 * self.torso, 0.0),
             "chest": (0.0, 0.35 * self.torso, 0.0),
             "neck": (0.0, 0.55 * self.torso, 0.0),
-            "head": (0.0, 0.028 * h + 0.52 * self.head, 0.1 * self.head),
+            "head": (0.0, 0.021 * h + 0.52 * self.head, 0.1 * self.head),
         }
         for side, sign in (("left", 1.0), ("right", -1.0)):
-            offsets[f"{side}_shoulder"] = (sign * shoulder, 0.48 * self.torso, 0.0)
+            offsets[f"{side}_shoulder"] = (sign * shoulder, 0.43 * self.torso, 0.0)
             offsets[f"{side}_elbow"] = (0.0, -self.upper_arm, 0.0)
             offsets[f"{side}_wrist"] = (0.0, -self.forearm, 0.0)
             offsets[f"{side}_hand"] = (0.0, -0.055 * h, 0.0)

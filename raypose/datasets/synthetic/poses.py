@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .body import JOINT_INDEX, JOINTS, FloatArray
+from raypose.datasets.synthetic.body import JOINT_INDEX, JOINTS, FloatArray
 
 SIDES = ("left", "right")
 
@@ -275,7 +275,9 @@ ACTIVITIES: dict[str, tuple[Callable[[JointAngles, np.random.Generator], None], 
 
 def _stand_legs(angles: JointAngles, rng: np.random.Generator) -> None:
     for side in SIDES:
-        angles.leg(side, rng.normal(0, 5), rng.uniform(1, 11), rng.uniform(0, 18), rng.uniform(0, 9))
+        angles.leg(
+            side, rng.normal(0, 5), rng.uniform(1, 11), rng.uniform(0, 18), rng.uniform(0, 9)
+        )
 
 
 def _free_arms(angles: JointAngles, rng: np.random.Generator) -> None:
