@@ -1,0 +1,180 @@
+"""The command `raypose`: train, eval, annotate, serve, demo, import-mmpose."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import raypose
+from raypose.errors import ConfigError, RayposeError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; what the user can mend is printed without a traceback.
+
+    Args:
+        arguments: the words after `raypose`, those of the process by default.
+
+    Returns:
+        The exit status: 0, or 2 for a mistake of the user.
+    """
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    try:
+        options.run(options)
+    except RayposeError as error:
+        lead = "the config cannot be used:\n" if isinstance(error, ConfigError) else ""
+        print(f"raypose: {lead}{error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="raypose", description=raypose.__doc__)
+    parser.add_argument("--version", action="version", version=f"raypose {raypose.__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    def command(name: str, run: Any, summary: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=summary, description=summary)
+        added.set_defaults(run=run)
+        return added
+
+    train = command("train", _train, "Train a model from a config.")
+    _add_config(train)
+    train.add_argument("--work-dir", type=Path, help="folder of the results (work_dirs/NAME)")
+    train.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
+    train.add_argument(
+        "--dry-run", action="store_true", help="check the config and print it resolved"
+    )
+
+    evaluate = command("eval", _evaluate, "Print the validation metrics of a checkpoint as JSON.")
+    evaluate.add_argument("config", help="config file or the name of one that comes with raypose")
+    evaluate.add_argument("checkpoint", type=Path)
+    evaluate.add_argument("overrides", nargs="*", metavar="key=value")
+
+    annotate = command("annotate", _annotate, "Write the poses of images or a video to Parquet.")
+    annotate.add_argument("input", type=Path, help="folder of images, image or video")
+    annotate.add_argument("overrides", nargs="*", metavar="key=value")
+    annotate.add_argument("--pose", required=True, help="config or checkpoint of the pose model")
+    annotate.add_argument("--weights", type=Path, help="checkpoint of the pose model")
+    annotate.add_argument("--detector", help="ONNX file or config of the detector")
+    annotate.add_argument("--boxes", type=Path, help="COCO json with the boxes of the images")
+    annotate.add_argument("--lifter", help="config or checkpoint of a 2D-to-3D model")
+    annotate.add_argument("--out", type=Path, required=True, help="folder of the Parquet files")
+    annotate.add_argument("--overwrite", action="store_true", help="replace what --out holds")
+    annotate.add_argument("--draw", type=Path, help="also draw the poses into this folder")
+
+    serve = command("serve", _serve, "Answer POST /v1/pose with the models of a serve file.")
+    _add_config(serve)
+
+    demo = command("demo", _demo, "Make data, train, evaluate, annotate and report, all by itself.")
+    demo.add_argument("--out", type=Path, default=Path("demo"), help="folder of the results")
+    demo.add_argument("--seed", type=int, default=0)
+
+    importer = command(
+        "import-mmpose", _import_mmpose, "Translate an MMPose config; executes its Python code."
+    )
+    importer.add_argument("config", type=Path, help="MMPose config, a Python file")
+    importer.add_argument("-o", "--out", type=Path, help="YAML to write (standard output)")
+    return parser
+
+
+def _add_config(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("config", help="config file or the name of one that comes with raypose")
+    parser.add_argument("overrides", nargs="*", metavar="key=value")
+
+
+def _train(options: argparse.Namespace) -> None:
+    from raypose.config import load_config
+
+    config = load_config(options.config, options.overrides)
+    if options.dry_run:
+        print(config.to_yaml(), end="")
+        return
+    from raypose.distributed.train import train
+
+    work_dir = options.work_dir or Path("work_dirs") / Path(options.config).stem
+    metrics = train(config, work_dir, options.resume or config.train.resume)
+    print(json.dumps(metrics, indent=2, sort_keys=True))
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    from raypose.config import load_config
+    from raypose.distributed.train import evaluate_checkpoint
+
+    config = load_config(options.config, options.overrides)
+    print(json.dumps(evaluate_checkpoint(config, options.checkpoint), indent=2, sort_keys=True))
+
+
+def _annotate(options: argparse.Namespace) -> None:
+    from raypose.config import build_model
+    from raypose.distributed.annotate import annotate
+    from raypose.inference.annotation_job import AnnotationJob
+    from raypose.inference.loading import read_config
+    from raypose.inference.overlays import draw_annotations
+
+    config, weights = read_config(options.pose, options.weights, options.overrides)
+    job = AnnotationJob(
+        source=options.input,
+        out=options.out,
+        config=config.data,
+        weights=weights,
+        detector=options.detector,
+        boxes=options.boxes,
+        lifter=options.lifter,
+    )
+    progress = annotate(job, options.overwrite, show=_show_line)
+    print(f"{options.out}: {progress}", file=sys.stderr)
+    if options.draw is not None:
+        skeleton = build_model(config).skeleton
+        count = draw_annotations(options.input, options.out, options.draw, skeleton)
+        print(f"{options.draw}: {count} pictures", file=sys.stderr)
+
+
+def _serve(options: argparse.Namespace) -> None:
+    from raypose.config import load_serve_config
+    from raypose.distributed.serve import run
+    from raypose.distributed.session import ray_session
+
+    section = load_serve_config(options.config, options.overrides)
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    with ray_session():
+        run(section)
+        print(f"serving on http://{section.host}:{section.port}/v1/pose", flush=True)
+        stopped.wait()
+
+
+def _demo(options: argparse.Namespace) -> None:
+    from raypose.demo import run_demo
+
+    run_demo(options.out, options.seed, show=lambda line: print(line, flush=True))
+
+
+def _import_mmpose(options: argparse.Namespace) -> None:
+    from raypose.config.mmpose_import import import_mmpose
+
+    print(f"executing {options.config}, which is Python code", file=sys.stderr)
+    text = import_mmpose(options.config)
+    if options.out is None:
+        print(text, end="")
+    else:
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        options.out.write_text(text, encoding="utf-8")
+
+
+def _show_line(line: str) -> None:
+    end = "\r" if sys.stderr.isatty() else "\n"
+    print(line, end=end, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

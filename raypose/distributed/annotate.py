@@ -1,0 +1,107 @@
+"""Annotation on Ray Data: one row is one shard, one actor holds the models of one device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import ray
+import ray.data
+import torch
+
+from raypose.distributed.session import CpuBudget, ray_session, total_cpus, total_gpus
+from raypose.inference.annotation_job import (
+    AnnotationJob,
+    Progress,
+    check_errors,
+    prepare_output,
+    run_in_process,
+    write_manifest,
+)
+from raypose.inference.annotator import ShardReport
+from raypose.inference.shards import Shard
+
+
+def annotate(
+    job: AnnotationJob,
+    overwrite: bool = False,
+    show: Callable[[str], None] | None = None,
+) -> Progress:
+    """Annotate images or a video to a folder of Parquet files.
+
+    A job that was interrupted goes on where it stopped; one that is complete does nothing.
+
+    Args:
+        job: what is asked.
+        overwrite: replace what the folder holds.
+        show: is given a line of progress after every shard.
+
+    Returns:
+        The counts of this run.
+
+    Raises:
+        RayposeError: if the folder holds the answers of another job.
+        DataError: if the input cannot be used, or too many images cannot be read.
+    """
+    shards = job.shards()
+    todo = prepare_output(job, shards, overwrite)
+    progress = Progress(total=sum(len(shard) for shard in shards))
+    for shard in shards:
+        if shard not in todo:
+            progress.skip(shard)
+    if todo:
+        in_process = job.options.num_actors == 0
+        reports = run_in_process(job, todo) if in_process else _run_on_actors(job, todo)
+        for report in reports:
+            progress.add(report)
+            if show is not None:
+                show(str(progress))
+            check_errors(job, progress)
+    write_manifest(job, progress)
+    return progress
+
+
+def _run_on_actors(job: AnnotationJob, shards: list[Shard]) -> Iterator[ShardReport]:
+    with ray_session():
+        options = job.options
+        gpus = total_gpus()
+        devices = int(gpus) or max(1, int(total_cpus()))
+        actors = min(options.num_actors or devices, len(shards))
+        budget = CpuBudget.plan(actors, total_cpus(), options.num_cpus, feeds=True)
+        per_actor = options.num_gpus
+        if per_actor is None:
+            per_actor = min(1.0, gpus / actors) if gpus else 0.0
+        rows = [{"shard": shard.to_json()} for shard in shards]
+        reports = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
+            _ShardActor,
+            batch_size=1,
+            compute=ray.data.ActorPoolStrategy(size=actors),
+            num_cpus=budget.worker_cpus,
+            num_gpus=per_actor,
+            fn_constructor_args=(job,),
+            # A shard is written whole or not at all, so doing it again does no harm.
+            max_restarts=-1,
+            max_task_retries=-1,
+        )
+        for batch in reports.iter_batches(batch_size=None, prefetch_batches=0):
+            for text in batch["report"]:
+                yield ShardReport.from_json(str(text))
+
+
+class _ShardActor:
+    """Holds the models of one device and does shards."""
+
+    def __init__(self, job: AnnotationJob) -> None:
+        # Actors share the cores of their node; threads of several would fight over them.
+        torch.set_num_threads(1)
+        cv2.setNumThreads(1)
+        self._annotator = job.build()
+        self._out = Path(job.out)
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, list[str]]:
+        reports = [
+            self._annotator(Shard.from_json(str(text)), self._out) for text in batch["shard"]
+        ]
+        return {"report": [report.to_json() for report in reports]}
