@@ -8,14 +8,16 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from raypose.codecs.base import BaseKeypointCodec
 from raypose.config.config import Config
 from raypose.config.sections import SplitSection
 from raypose.errors import ConfigError
 from raypose.registry import CODECS, DATASETS, METRICS, MODELS, TRANSFORMS, Registry
 from raypose.structures import PoseSample, Skeleton
+
+if TYPE_CHECKING:  # codecs are imported by the registry, when one is looked up
+    from raypose.codecs.base import BaseKeypointCodec
 
 Split = Literal["train", "val"]
 

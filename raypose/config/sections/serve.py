@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
-from raypose.config.sections.annotate import Backend
 from raypose.config.sections.base import (
     Amount,
     Count,
@@ -21,34 +20,37 @@ class StageSection(Section):
     """What every deployment of the chain has.
 
     Attributes:
-        weights: checkpoint; null for those that the config names.
         num_replicas: copies of the model.
-        num_cpus: CPUs of one replica.
+        num_cpus: CPUs of one replica; null for a fair share of the cluster's, at most 1.
         num_gpus: GPUs of one replica.
         max_batch_size: requests that are answered by one call of the model.
         batch_wait_timeout_s: seconds to wait for more requests before a call.
-        max_ongoing_requests: requests one replica holds; what is more is refused with 503.
+        max_ongoing_requests: requests one replica holds at a time.
+        max_queued_requests: requests that wait for a replica; what is more is refused with 503.
     """
 
-    weights: str | None = None
     num_replicas: PositiveInt = 1
-    num_cpus: Amount = 1.0
+    num_cpus: Amount | None = None
     num_gpus: Amount = 0.0
     max_batch_size: PositiveInt = 8
     batch_wait_timeout_s: Amount = 0.005
     max_ongoing_requests: PositiveInt = 32
+    max_queued_requests: Count = 64
 
 
 class PoseStageSection(StageSection):
     """The pose model.
 
     Attributes:
-        config: its config, path or name; null for the config that this section stands in.
-        backend: what runs it; `auto` is onnxruntime on a CPU where it is installed.
+        config: its config, path or name; null for the config that this section stands in, or for
+            the one that the weights hold.
+        weights: its checkpoint; null for the one that the config names.
+        crops: crops of one call of the model, from as many requests as it takes.
     """
 
     config: str | None = None
-    backend: Backend = "auto"
+    weights: str | None = None
+    crops: PositiveInt = 8
 
 
 class DetectorStageSection(StageSection):
@@ -57,13 +59,14 @@ class DetectorStageSection(StageSection):
     Attributes:
         model: an ONNX file (RTMDet, YOLOX).
         bbox_thr: detections with a lower score are dropped.
-        nms_thr: overlap from which the lower of two boxes is dropped.
+        nms_thr: overlap from which the lower of two boxes is dropped; null for the usual one of
+            the model's family.
         max_instances: most boxes of an image, those with the highest scores.
     """
 
     model: str
     bbox_thr: Fraction = 0.3
-    nms_thr: Fraction = 0.65
+    nms_thr: Fraction | None = None
     max_instances: PositiveInt = 100
 
 
@@ -71,18 +74,18 @@ class LifterStageSection(StageSection):
     """The model that lifts 2D poses to 3D.
 
     Attributes:
-        config: its config, path or name.
+        config: its config, path or name, or a checkpoint that holds it.
+        weights: its checkpoint; null for the one that the config names.
     """
 
     config: str
+    weights: str | None = None
 
 
 class ServeSection(Section):
     """How poses are served.
 
     Attributes:
-        topology: `chain` scales detector, pose and lifter apart; `fused` runs them in one
-            deployment, for one machine or the lowest latency.
         host: address to listen on.
         port: port to listen on.
         pose: the pose model.
@@ -92,11 +95,9 @@ class ServeSection(Section):
         max_image_pixels: width times height from which an image is refused before it is decoded.
         max_instances: most boxes that a request may bring.
         request_timeout_s: seconds until a request is given up with 504.
-        max_queued_requests: requests that wait for a replica; what is more is refused with 503.
         api_key: what the header `Authorization: Bearer KEY` must bring; null for no check.
     """
 
-    topology: Literal["chain", "fused"] = "chain"
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     pose: PoseStageSection = PoseStageSection()
@@ -106,5 +107,4 @@ class ServeSection(Section):
     max_image_pixels: PositiveInt = 50_000_000
     max_instances: PositiveInt = 200
     request_timeout_s: PositiveFloat = 30.0
-    max_queued_requests: Count = 64
     api_key: str | None = None
