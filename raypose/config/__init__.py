@@ -2,6 +2,7 @@
 
 from raypose.config.building import (
     Pipeline,
+    Split,
     build_codec,
     build_dataset,
     build_metrics,
@@ -10,10 +11,12 @@ from raypose.config.building import (
 )
 from raypose.config.config import Config, check_config, load_config
 from raypose.config.lookup import available_configs, find_config
+from raypose.config.serving import load_serve_config
 
 __all__ = [
     "Config",
     "Pipeline",
+    "Split",
     "available_configs",
     "build_codec",
     "build_dataset",
@@ -23,4 +26,5 @@ __all__ = [
     "check_config",
     "find_config",
     "load_config",
+    "load_serve_config",
 ]

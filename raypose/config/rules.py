@@ -28,7 +28,7 @@ def rule_problems(root: Node, skeleton: Skeleton | None) -> Iterator[Problem]:
         root: the resolved config.
         skeleton: that of the config, if it has one that loads.
     """
-    for rule in (_outputs, _input_sizes, _batch):
+    for rule in (_outputs, _input_sizes, _batch, _optimizer):
         yield from rule(root, skeleton)
 
 
@@ -88,6 +88,14 @@ def _batch(root: Node, skeleton: Skeleton | None) -> Iterator[Problem]:
         assert batch is not None
         message = f"got {size}, expected a multiple of cluster.num_workers, {count}"
         yield Problem(batch.mark, ("train", "batch_size"), message)
+
+
+def _optimizer(root: Node, skeleton: Skeleton | None) -> Iterator[Problem]:
+    """Training needs an optimizer."""
+    split = _at(root, ("data", "train"))
+    if split is not None and split.value is not None and root.child("optimizer") is None:
+        message = "training data but no 'optimizer', such as {type: AdamW, lr: 5.0e-4}"
+        yield Problem(split.mark, ("data", "train"), message)
 
 
 def _at(root: Node, path: KeyPath) -> Node | None:

@@ -1,0 +1,96 @@
+"""One forward pass without numbers: what does not fit together shows before training starts.
+
+The model is built on torch's `meta` device, which knows shapes only, so that this takes a moment
+and no memory for any model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from raypose.config import Config, build_model
+from raypose.errors import ConfigError
+
+_BATCH = 2
+
+
+def dry_run(config: Config) -> Any:
+    """Build the model of a config and run it on shapes.
+
+    Returns:
+        The raw output of `estimator.forward`, tensors on `meta`.
+
+    Raises:
+        ConfigError: naming the module that got what it cannot take, or the output that does not
+            have the size the codec reads.
+    """
+    with torch.device("meta"):
+        model: nn.Module = build_model(config).eval()
+    codec: Mapping[str, Any] = config.data.get("codec") or {}
+    inputs = torch.empty(_input_shape(config, model, codec), device="meta")
+    where = config.path or "the config"
+    entered: list[str] = ["model"]
+    handles = [
+        module.register_forward_pre_hook(lambda _m, _i, name=name: entered.append(name))
+        for name, module in model.named_modules(prefix="model")
+    ]
+    try:
+        with torch.no_grad():
+            outputs = model(inputs)
+    except (RuntimeError, ValueError, IndexError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"{where}: {entered[-1]}: {reason}") from error
+    finally:
+        for handle in handles:
+            handle.remove()
+    problem = _wrong_size(outputs, codec)
+    if problem is not None:
+        raise ConfigError(f"{where}: model.head: {problem}")
+    return outputs
+
+
+def _input_shape(config: Config, model: nn.Module, codec: Mapping[str, Any]) -> tuple[int, ...]:
+    """Return the shape of a batch: images (B, 3, H, W), or keypoints (B, C, T) for a lifter."""
+    size = codec.get("input_size")
+    if size is not None:
+        return (_BATCH, 3, int(size[1]), int(size[0]))
+    backbone: Mapping[str, Any] = config.data["model"].get("backbone") or {}
+    if "kernel_sizes" in backbone:
+        # One frame of output needs as many frames of input as the kernels span.
+        frames = 1
+        for kernel in backbone["kernel_sizes"]:
+            frames *= int(kernel)
+        return (_BATCH, int(backbone["in_channels"]), frames)
+    return (_BATCH, 3, 256, 256)
+
+
+def _wrong_size(outputs: Any, codec: Mapping[str, Any]) -> str | None:
+    """Say how outputs differ from what the codec reads, None if they do not."""
+    heatmap_size, split = codec.get("heatmap_size"), codec.get("simcc_split_ratio")
+    heatmaps = _heatmaps(outputs)
+    if heatmap_size is not None and heatmaps is not None:
+        got = (heatmaps.shape[-1], heatmaps.shape[-2])
+        if got != tuple(heatmap_size):
+            return f"heatmaps are {list(got)} (w, h), codec.heatmap_size is {list(heatmap_size)}"
+    if split is not None and _is_pair(outputs):
+        got = (outputs[0].shape[-1], outputs[1].shape[-1])
+        wanted = tuple(round(side * split) for side in codec["input_size"])
+        if got != wanted:
+            return f"SimCC vectors are {list(got)} long, the codec reads {list(wanted)}"
+    return None
+
+
+def _heatmaps(outputs: Any) -> Tensor | None:
+    while isinstance(outputs, (list, tuple)) and outputs:
+        outputs = outputs[0]
+    return outputs if isinstance(outputs, Tensor) and outputs.ndim == 4 else None
+
+
+def _is_pair(outputs: Any) -> bool:
+    """Return whether this is a pair of vectors (B, K, W), for x and y."""
+    is_two = isinstance(outputs, (list, tuple)) and len(outputs) == 2
+    return is_two and all(isinstance(item, Tensor) and item.ndim == 3 for item in outputs)
