@@ -26,7 +26,7 @@ class BaseKeypointCodec(ABC):
     """
 
     target_keys: ClassVar[tuple[str, ...]] = ()
-    auxiliary_encode_keys: ClassVar[tuple[str, ...]] = ()
+    auxiliary_encode_keys: tuple[str, ...] = ()
     input_key: ClassVar[str | None] = None
 
     @abstractmethod

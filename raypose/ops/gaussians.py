@@ -1,0 +1,140 @@
+"""Gaussian heatmaps of keypoints as training targets (torch).
+
+Everything is batched and stays on the device of the keypoints. A Gaussian is separable: its
+profiles along x and along y are made first, which is W + H exponentials instead of W * H.
+
+B samples, N instances, K keypoints; H and W of the heatmaps, sizes are (w, h). Positions are
+(x, y) in heatmap cells.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+# exp(-40) is 4e-18 and the product of two such is still a normal number: denormals, which smaller
+# exponents would give, make the outer product many times slower.
+_LOWEST_EXPONENT = -40.0
+
+
+def gaussian_heatmaps(
+    heatmap_size: Sequence[int],
+    keypoints: Tensor,
+    keypoints_visible: Tensor,
+    sigma: float | Tensor,
+) -> tuple[Tensor, Tensor]:
+    """Draw a Gaussian around the cell nearest to each keypoint, cut off at 3 sigma.
+
+    Args:
+        heatmap_size: (w, h).
+        keypoints: (B, N, K, 2) in cells.
+        keypoints_visible: (B, N, K); keypoints below 0.5 are not drawn.
+        sigma: in cells, or one for each instance, (B, N).
+
+    Returns:
+        Heatmaps (B, K, H, W) with a peak of 1, the larger value where instances overlap; and
+        weights (B, N, K), the visibility, 0 where no part of the window is inside.
+    """
+    return _windowed(heatmap_size, keypoints, keypoints_visible, sigma, exact_center=False)
+
+
+def udp_gaussian_heatmaps(
+    heatmap_size: Sequence[int],
+    keypoints: Tensor,
+    keypoints_visible: Tensor,
+    sigma: float | Tensor,
+) -> tuple[Tensor, Tensor]:
+    """Draw a Gaussian centred on each keypoint, in the 3 sigma window of its nearest cell.
+
+    "The Devil is in the Details: Delving into Unbiased Data Processing for Human Pose
+    Estimation", https://arxiv.org/abs/1911.07524. Arguments and results as for
+    `gaussian_heatmaps`.
+    """
+    return _windowed(heatmap_size, keypoints, keypoints_visible, sigma, exact_center=True)
+
+
+def unbiased_gaussian_heatmaps(
+    heatmap_size: Sequence[int],
+    keypoints: Tensor,
+    keypoints_visible: Tensor,
+    sigma: float,
+) -> tuple[Tensor, Tensor]:
+    """Draw a Gaussian centred on each keypoint, without a cut-off.
+
+    "Distribution-Aware Coordinate Representation for Human Pose Estimation" (DARK),
+    https://arxiv.org/abs/1910.06278. Arguments and results as for `gaussian_heatmaps`.
+    """
+    radius = 3 * sigma
+    inside = torch.ones_like(keypoints_visible, dtype=torch.bool)
+    profiles = []
+    for axis, cells in enumerate(heatmap_size):
+        center = keypoints[..., axis]
+        inside &= (center - radius < cells) & (center + radius + 1 >= 0)
+        grid = torch.arange(cells, dtype=keypoints.dtype, device=keypoints.device)
+        exponent = (grid - center[..., None]).square_().mul_(-1 / (2 * sigma**2))
+        profiles.append(exponent.clamp_(min=_LOWEST_EXPONENT).exp_())
+    labelled = keypoints_visible >= 0.5
+    x, y = profiles
+    y *= (labelled & inside)[..., None]
+    heatmaps = _outer(x, y)
+    weights = torch.where(labelled & ~inside, 0.0, keypoints_visible)
+    return heatmaps[:, 0] if heatmaps.shape[1] == 1 else heatmaps.amax(dim=1), weights
+
+
+def _windowed(
+    heatmap_size: Sequence[int],
+    keypoints: Tensor,
+    keypoints_visible: Tensor,
+    sigma: float | Tensor,
+    exact_center: bool,
+) -> tuple[Tensor, Tensor]:
+    """Gaussians in windows; the window's corner is truncated towards 0, as the reference does."""
+    B, N, K, _ = keypoints.shape
+    W, H = (int(cells) for cells in heatmap_size)
+    sigma = _unsqueezed(sigma)
+    radius, length = 3 * sigma, 6 * sigma + 1
+    middle = length // 2
+    longest = float(length.max()) if isinstance(length, Tensor) else length
+    steps = torch.arange(math.ceil(longest), device=keypoints.device)
+
+    labelled = keypoints_visible >= 0.5
+    inside = torch.ones_like(labelled)
+    cells, profiles = [], []
+    for axis, limit in enumerate((W, H)):
+        position = keypoints[..., axis]
+        nearest = (position + 0.5).long()
+        first = (nearest - radius).long()
+        last = (nearest + radius + 1).long()
+        inside &= (first < limit) & (last >= 0)
+        center = middle + (position - nearest) if exact_center else middle
+        distance = steps - _unsqueezed(center)
+        profile = torch.exp(distance**2 / (-2 * _unsqueezed(sigma) ** 2)).to(keypoints.dtype)
+        cell = first[..., None] + steps  # (B, N, K, P)
+        reached = (cell >= 0) & (cell < last.clamp(max=limit)[..., None])
+        profiles.append(profile * (reached & (steps < _unsqueezed(length))))
+        cells.append(cell.clamp_(0, limit - 1))
+    (x, y), (columns, rows) = profiles, cells
+    y = y * (labelled & inside)[..., None]
+    weights = torch.where(labelled & ~inside, 0.0, keypoints_visible)
+    if N == 1:  # whole rows are faster to write than windows are to scatter
+        x = x.new_zeros(B, K, W).scatter_add_(-1, columns[:, 0], x[:, 0])
+        y = y.new_zeros(B, K, H).scatter_add_(-1, rows[:, 0], y[:, 0])
+        return _outer(x, y), weights
+    maps = torch.arange(B * K, device=x.device).view(B, 1, K, 1)
+    index = ((maps * H + rows) * W)[..., None] + columns[..., None, :]
+    heatmaps = x.new_zeros(B * K * H * W)
+    heatmaps.scatter_reduce_(0, index.flatten(), _outer(x, y).flatten(), "amax")
+    return heatmaps.view(B, K, H, W), weights
+
+
+def _unsqueezed(value: float | Tensor) -> float | Tensor:
+    """Add an axis behind those of a tensor; a number has none."""
+    return value[..., None] if isinstance(value, Tensor) else value
+
+
+def _outer(x: Tensor, y: Tensor) -> Tensor:
+    """Products (..., Y, X) of profiles (..., X) and (..., Y)."""
+    return y[..., :, None] * x[..., None, :]
