@@ -87,7 +87,7 @@ class Skeleton:
             if not path.is_file():
                 raise ConfigError(f"no skeleton file at {path}")
             return _parse(yaml.safe_load(path.read_text(encoding="utf-8")), str(path))
-        folder = resources.files("raypose").joinpath("datasets", "skeletons")
+        folder = resources.files("raypose") / "datasets" / "skeletons"
         file = folder.joinpath(f"{source}.yaml")
         if not file.is_file():
             names = cls.available()
@@ -100,7 +100,7 @@ class Skeleton:
     @classmethod
     def available(cls) -> list[str]:
         """Return the names of the built-in skeletons."""
-        folder = resources.files("raypose").joinpath("datasets", "skeletons")
+        folder = resources.files("raypose") / "datasets" / "skeletons"
         return sorted(f.name[:-5] for f in folder.iterdir() if f.name.endswith(".yaml"))
 
     @classmethod

@@ -1,0 +1,61 @@
+"""`Compose`: a pipeline of transforms with random numbers that anyone can draw again."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from raypose.errors import ConfigError
+from raypose.registry import TRANSFORMS
+from raypose.structures import PoseSample
+
+Transform = Callable[[PoseSample], "PoseSample | None"]
+
+
+@TRANSFORMS.register_module()
+class Compose:
+    """Call transforms one after the other.
+
+    Random numbers depend on the seed, the epoch and the sample's id only: whichever process
+    handles a sample, and whatever it handled before, the sample comes out the same.
+
+    Args:
+        transforms: mappings with `type`, or callables that take a sample and return it, or None
+            to drop it.
+        seed: of the run.
+
+    Raises:
+        ConfigError: if an entry is no transform.
+
+    Example:
+        type: Compose
+        seed: 1
+        transforms:
+          - {type: LoadImage}
+          - {type: GetBBoxCenterScale}
+          - {type: TopdownAffine, input_size: [192, 256]}
+    """
+
+    def __init__(self, transforms: Sequence[Mapping[str, Any] | Transform], seed: int = 0) -> None:
+        self.transforms: list[Transform] = [TRANSFORMS.build(step) for step in transforms]
+        self.seed = seed
+        problems = [
+            f"transforms.{i}: a callable that takes a sample expected, got {step!r}"
+            for i, step in enumerate(self.transforms)
+            if not callable(step)
+        ]
+        if problems:
+            raise ConfigError(problems)
+
+    def __call__(self, sample: PoseSample, epoch: int = 0) -> PoseSample | None:
+        """Return the sample after all transforms, or None if one of them dropped it."""
+        sample.rng = np.random.default_rng((self.seed, epoch, zlib.crc32(sample.id.encode())))
+        current: PoseSample | None = sample
+        for transform in self.transforms:
+            current = transform(current)
+            if current is None:
+                return None
+        return current

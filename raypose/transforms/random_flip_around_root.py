@@ -1,0 +1,103 @@
+"""`RandomFlipAroundRoot`: mirror the 2D and the 3D poses of a lifter's sample."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from raypose.errors import ConfigError, DataError, did_you_mean
+from raypose.ops.keypoints import flip_keypoints_custom_center
+from raypose.registry import TRANSFORMS
+from raypose.structures import PoseSample
+
+_KEYS = ("center_mode", "center_x", "center_index")
+
+
+@TRANSFORMS.register_module()
+class RandomFlipAroundRoot:
+    """Mirror keypoints and lifting target horizontally with some probability.
+
+    Args:
+        keypoints_flip_cfg: how keypoints are mirrored: `center_mode` `static`, about `center_x`
+            (0.5) in pixels, or `root`, about the keypoints `center_index` (0) of each frame.
+        target_flip_cfg: how the lifting target is mirrored, likewise.
+        flip_prob: probability of a flip.
+        flip_camera: mirror the camera too: its center and its tangential distortion.
+
+    Example:
+        type: RandomFlipAroundRoot
+        keypoints_flip_cfg: {center_mode: static, center_x: 500.0}
+        target_flip_cfg: {center_mode: static, center_x: 0.0}
+    """
+
+    def __init__(
+        self,
+        keypoints_flip_cfg: Mapping[str, Any],
+        target_flip_cfg: Mapping[str, Any],
+        flip_prob: float = 0.5,
+        flip_camera: bool = False,
+    ) -> None:
+        problems = [
+            f"{where}: unknown key '{key}'.{did_you_mean(str(key), _KEYS)}"
+            for where, cfg in (
+                ("keypoints_flip_cfg", keypoints_flip_cfg),
+                ("target_flip_cfg", target_flip_cfg),
+            )
+            for key in cfg
+            if key not in _KEYS
+        ]
+        if flip_camera and keypoints_flip_cfg.get("center_mode", "static") != "static":
+            problems.append("flip_camera needs keypoints that are mirrored about a static center")
+        if problems:
+            raise ConfigError(problems)
+        self.keypoints_flip_cfg = dict(keypoints_flip_cfg)
+        self.target_flip_cfg = dict(target_flip_cfg)
+        self.flip_prob = flip_prob
+        self.flip_camera = flip_camera
+
+    def __call__(self, sample: PoseSample) -> PoseSample:
+        """Mirror the sample or leave it as it is.
+
+        Raises:
+            DataError: if the sample has no keypoints, target, mirror partners or camera.
+        """
+        if sample.rng.random() >= self.flip_prob:
+            return sample
+        keypoints, target = sample.keypoints, sample.meta.get("lifting_target")
+        if keypoints is None or target is None or sample.flip_indices is None:
+            raise DataError(
+                f"sample {sample.id}: RandomFlipAroundRoot needs keypoints, "
+                "meta['lifting_target'] and 'flip_indices'"
+            )
+        visible = sample.keypoints_visible
+        if visible is None:
+            visible = np.ones(keypoints.shape[:-1], np.float32)
+        sample.keypoints, sample.keypoints_visible = flip_keypoints_custom_center(
+            keypoints, visible, sample.flip_indices, **self.keypoints_flip_cfg
+        )
+        target_visible = sample.meta.get("lifting_target_visible")
+        if target_visible is None:
+            target_visible = np.ones(target.shape[:-1], np.float32)
+        target, target_visible = flip_keypoints_custom_center(
+            target, target_visible, sample.flip_indices, **self.target_flip_cfg
+        )
+        sample.meta["lifting_target"] = target
+        sample.meta["lifting_target_visible"] = target_visible
+        if self.flip_camera:
+            sample.meta["camera_param"] = self._mirrored_camera(sample)
+        return sample
+
+    def _mirrored_camera(self, sample: PoseSample) -> dict[str, Any]:
+        """Camera that sees the mirrored target at the mirrored keypoints."""
+        camera = dict(sample.meta.get("camera_param") or {})
+        if "c" not in camera:
+            raise DataError(f"sample {sample.id}: flip_camera needs meta['camera_param']['c']")
+        center = np.array(camera["c"])
+        center[0] = 2 * self.keypoints_flip_cfg.get("center_x", 0.5) - center[0]
+        camera["c"] = center
+        if "p" in camera:
+            camera["p"] = np.array(camera["p"])
+            camera["p"][0] *= -1
+        return camera
