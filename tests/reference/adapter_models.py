@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from raypose.models.data_preprocessors import PoseDataPreprocessor
 from raypose.models.estimators import BasePoseEstimator, PoseLifter, TopdownPoseEstimator
 from raypose.models.losses import CombinedLoss, RLELoss
 from raypose.registry import CODECS, MODELS
-from raypose.structures import CropTransform, PoseBatch, Poses
+from raypose.structures import CropTransform, PoseBatch, Poses, Skeleton
 
 # Values of `type` below these are layers, not entries of a registry.
 _LAYER_CONFIGS = ("act_cfg", "conv_cfg", "norm_cfg")
@@ -26,7 +27,9 @@ def build_model(model_cfg: dict[str, Any]) -> nn.Module:
     Raises:
         NotImplementedError: for types that are not registered.
     """
-    return MODELS.build(_ours(model_cfg)).eval()
+    cfg = _ours(model_cfg)
+    cfg.pop("metainfo", None)  # a skeleton by its path; flip indices come with the batch
+    return MODELS.build(cfg).eval()
 
 
 def features(model: BasePoseEstimator, images: Tensor) -> dict[str, Any]:
@@ -104,6 +107,10 @@ def _ours(cfg: dict[str, Any]) -> dict[str, Any]:
         if not isinstance(value, dict):
             return value
         kind = value.get("type")
+        if kind == "OKSLoss" and "metainfo" in value:
+            value = {**value, "metainfo": PurePath(value["metainfo"]).stem}
+            if value["metainfo"] not in Skeleton.available():
+                missing.add(f"skeleton {value['metainfo']}")
         if isinstance(kind, str) and key not in _LAYER_CONFIGS:
             if kind not in MODELS and kind not in CODECS:
                 missing.add(kind)
