@@ -101,7 +101,6 @@ def _bottomup_resize(
     }
 
 
-
 def _oks(
     keypoints: np.ndarray,
     others: np.ndarray,
