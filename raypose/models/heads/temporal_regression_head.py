@@ -79,9 +79,10 @@ class TemporalRegressionHead(BaseHead):
     def predict(self, feats: Sequence[Tensor] | Tensor, batch: PoseBatch) -> list[Poses]:
         """Return the pose of each sequence, about its root or, where the root is known, in space.
 
-        Keypoints (1, K, 3) are in camera space, in the unit of the targets.
+        Keypoints (T, K, 3) are in camera space, in the unit of the targets.
         """
         poses = self.forward_test(feats, batch)
+        poses = poses.reshape(len(batch), -1, self.num_joints, 3)
         root = batch.targets.get("target_root")
         return self.decode(poses if root is None else (poses, root))
 

@@ -1,0 +1,205 @@
+"""Weights from files: MMPose's, MMPretrain's and torchvision's, and raypose's own.
+
+A file is data here: nothing it names is imported or run. Reading goes from the file
+(`read_checkpoint`) to the weights in it (`weights_of`), their keys in today's form
+(`convert_keys`), and into a model (`load_checkpoint`, `load_pretrained`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from raypose.errors import CheckpointError, did_you_mean
+from raypose.models.checkpoint_fit import compare
+from raypose.models.unpickling import UnreadableFileError, load_file
+
+logger = logging.getLogger(__name__)
+
+# What weights are filed under, in the order they are looked for. The first holds averaged
+# weights where training averaged them, both in MMEngine's files and in ours.
+_WEIGHT_KEYS = ("state_dict", "model", "model_state_dict")
+_HASH_IN_NAME = re.compile(r"-([0-9a-f]{8})_\d{8}\.pth$")
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """Read a checkpoint file to the CPU.
+
+    Args:
+        path: a `.pth` or `.pt` file, or a `.safetensors` file if that package is installed.
+
+    Returns:
+        What was saved, for example `state_dict` and `meta`. Objects of foreign classes are
+        replaced by `raypose.models.unpickling.Foreign`, which holds nothing but their name.
+
+    Raises:
+        CheckpointError: if there is no such file, or it is damaged or no checkpoint.
+    """
+    if not Path(path).is_file():
+        raise CheckpointError(_no_file(str(path)))
+    path = Path(path)
+    _check_hash(path)
+    try:
+        found = _load_safetensors(path) if path.suffix == ".safetensors" else load_file(path)
+    except UnreadableFileError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+    if not isinstance(found, dict):
+        raise CheckpointError(
+            f"{path} is no checkpoint: it holds a {type(found).__name__}, not a mapping of weights"
+        )
+    return found
+
+
+def weights_of(
+    checkpoint: Mapping[str, Any], path: str | Path = "the checkpoint"
+) -> dict[str, Any]:
+    """Return the weights of a checkpoint, by their keys as they were saved.
+
+    Raises:
+        CheckpointError: if there are none.
+    """
+    for name in _WEIGHT_KEYS:
+        if isinstance(checkpoint.get(name), Mapping):
+            checkpoint = checkpoint[name]
+            break
+    weights = {k: v for k, v in checkpoint.items() if isinstance(k, str) and isinstance(v, Tensor)}
+    if not weights:
+        raise CheckpointError(
+            f"{path} holds no weights; its entries are {', '.join(map(str, checkpoint)) or 'none'}"
+        )
+    return weights
+
+
+def convert_keys(weights: Mapping[str, Tensor], known: Collection[str]) -> dict[str, Tensor]:
+    """Return weights under the keys of today.
+
+    * `module.` of wrapped models, `data_preprocessor.` and averages saved beside the weights
+      (`ema_...`) disappear.
+    * Before MMPose 1.0: `keypoint_head.` is `head.`; `final_layer.2.` is `conv_layers.2.` or, for
+      the last convolution, `final_layer.`; `loss.` of a head is `loss_module.`.
+
+    Args:
+        weights: as they were saved.
+        known: keys of the model they are for; they tell old names from current ones.
+    """
+    converted = {}
+    for key, value in weights.items():
+        key = key.removeprefix("module.")
+        if key.startswith(("data_preprocessor.", "ema_")) and key not in known:
+            continue
+        converted[_current_key(key, known)] = value
+    return converted
+
+
+def load_checkpoint(model: nn.Module, path: str | Path, strict: bool = True) -> None:
+    """Load weights into a model.
+
+    Args:
+        model: gets the weights, on its device.
+        path: see `read_checkpoint`.
+        strict: accept nothing but a perfect fit; otherwise what does not fit is left as it is and
+            said in the log.
+
+    Raises:
+        CheckpointError: if the file cannot be read, does not fit and `strict`, or has nothing at
+            all for this model.
+    """
+    _load(model, convert_keys(weights_of(read_checkpoint(path), path), _keys(model)), path, strict)
+
+
+def load_pretrained(module: nn.Module, checkpoint: str, prefix: str | None = None) -> None:
+    """Start a module, as a rule a backbone, from weights that may be of a larger model.
+
+    Args:
+        module: gets the weights.
+        checkpoint: path of the file.
+        prefix: only keys that start with it are taken, without it. By default `backbone.`, if no
+            key fits as it is.
+
+    Raises:
+        CheckpointError: if the file cannot be read or has nothing for this module.
+    """
+    weights = weights_of(read_checkpoint(checkpoint), checkpoint)
+    known = _keys(module)
+    weights = {key.removeprefix("module."): value for key, value in weights.items()}
+    if prefix is None and known.isdisjoint(weights):
+        prefix = "backbone."
+    if prefix is not None:
+        prefix = prefix if prefix.endswith(".") else f"{prefix}."
+        weights = {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
+    _load(module, convert_keys(weights, known), checkpoint, strict=False)
+
+
+def _load(model: nn.Module, weights: dict[str, Tensor], path: str | Path, strict: bool) -> None:
+    for name, module in model.named_modules():
+        adapt = getattr(module, "adapt_state_dict", None)
+        if callable(adapt):
+            adapt(weights, f"{name}." if name else "")
+    fit = compare(model, weights)
+    if not fit.fitting:
+        raise CheckpointError(f"{path} has nothing for {type(model).__name__}: {fit.report()}")
+    if not fit.perfect:
+        message = f"{path} does not fit {type(model).__name__}: {fit.report()}"
+        if strict:
+            raise CheckpointError(message)
+        logger.warning(message)
+    model.load_state_dict({key: weights[key] for key in fit.fitting}, strict=False)
+
+
+def _keys(module: nn.Module) -> set[str]:
+    return set(module.state_dict(keep_vars=True))
+
+
+def _current_key(key: str, known: Collection[str]) -> str:
+    if key in known:
+        return key
+    key = re.sub(r"^keypoint_head\.", "head.", key)
+    old = re.match(r"(?P<parent>.*\bfinal_layer)\.(?P<number>\d+)\.(?P<name>\w+)$", key)
+    if old:
+        head = old["parent"].removesuffix("final_layer")
+        inner = f"{head}conv_layers.{old['number']}.{old['name']}"
+        key = inner if inner in known else f"{head}final_layer.{old['name']}"
+    renamed = re.sub(r"^((?:.*\.)?)loss\.", r"\1loss_module.", key)
+    return renamed if renamed in known else key
+
+
+def _no_file(name: str) -> str:
+    if re.match(r"[a-z-]{2,}:/", name):
+        return f"{name} is no local file: download it and give its path"
+    path = Path(name)
+    siblings = [p.name for p in path.parent.glob("*.pt*")]
+    return f"no checkpoint at {name}.{did_you_mean(path.name, siblings)}"
+
+
+def _check_hash(path: Path) -> None:
+    """Hold a file to the digest that MMPose puts into the names of its files."""
+    promised = _HASH_IN_NAME.search(path.name)
+    if promised is None:
+        return
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    if not digest.hexdigest().startswith(promised[1]):
+        raise CheckpointError(
+            f"{path} is damaged: its name promises sha256 {promised[1]}..., "
+            f"it has {digest.hexdigest()[:8]}...; download it again"
+        )
+
+
+def _load_safetensors(path: Path) -> Any:
+    try:
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file as load
+    except ImportError as error:
+        raise CheckpointError(f"{path}: pip install safetensors to read this format") from error
+    try:
+        return load(path)
+    except SafetensorError as error:
+        raise CheckpointError(f"{path} is damaged or no safetensors file: {error}") from error
