@@ -101,7 +101,7 @@ def _train(options: argparse.Namespace) -> None:
     from raypose.distributed.train import train
 
     work_dir = options.work_dir or Path("work_dirs") / Path(options.config).stem
-    metrics = train(config, work_dir, options.resume or config.train.resume)
+    metrics = train(config, work_dir, options.resume)
     print(json.dumps(metrics, indent=2, sort_keys=True))
 
 

@@ -19,43 +19,19 @@ import ray.data
 
 from raypose.config import Config, Pipeline, Split, build_pipeline
 from raypose.structures import PoseBatch, PoseSample
+from raypose.structures.pose_sample import ROW_COLUMNS
 from raypose.training.feed import load_sample
 from raypose.training.order import SampleOrder
 
-_ARRAYS = (
-    "bboxes",
-    "bbox_scores",
-    "bbox_center",
-    "bbox_scale",
-    "bbox_rotation",
-    "keypoints",
-    "keypoints_visible",
-    "areas",
-    "transformed_keypoints",
-    "transform.matrix",
-    "transform.inverse",
-    "transform.center",
-    "transform.scale",
-)
+_TYPES = {
+    "string": pa.string(),
+    "int64": pa.int64(),
+    "list<int64>": pa.list_(pa.int64()),
+    "list<double>": pa.list_(pa.float64()),
+    "binary": pa.large_binary(),
+}
 # Given in full: Arrow would guess another type for a column that is empty in one block.
-_SCHEMA = pa.schema(
-    [
-        ("id", pa.string()),
-        ("index", pa.int64()),
-        ("img_path", pa.string()),
-        ("img_id", pa.int64()),
-        ("img_shape", pa.list_(pa.int64())),
-        ("flip_indices", pa.list_(pa.int64())),
-        ("upper_body_ids", pa.list_(pa.int64())),
-        ("lower_body_ids", pa.list_(pa.int64())),
-        ("meta", pa.string()),
-        ("image", pa.large_binary()),
-        ("image.shape", pa.list_(pa.int64())),
-        ("transform.input_size", pa.list_(pa.int64())),
-        *((name, pa.list_(pa.float64())) for name in _ARRAYS),
-        *((f"{name}.shape", pa.list_(pa.int64())) for name in _ARRAYS),
-    ]
-)
+_SCHEMA = pa.schema([(name, _TYPES[kind]) for name, kind in ROW_COLUMNS.items()])
 _BLOCK_BATCHES = 4  # batches of one task: enough to pay for the task, few enough to start soon
 
 

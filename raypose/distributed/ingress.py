@@ -17,9 +17,8 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from raypose.config.sections import ServeSection
-from raypose.errors import DataError
 from raypose.inference.annotation_table import instances_of
-from raypose.ops.image_header import image_size
+from raypose.ops.image_headers import image_size
 from raypose.structures import Poses
 
 app = FastAPI(title="raypose", summary="Poses of the people in an image, in 2D and 3D.")
@@ -55,10 +54,11 @@ class Ingress:
         """
         self._authorize(request)
         data, boxes_text = await self._read(request)
-        try:
-            width, height = image_size(data)
-        except DataError as error:
-            raise HTTPException(400, str(error)) from error
+        size = image_size(data)
+        if size is None:
+            found = f"it begins with {data[:8]!r}" if data else "it is empty"
+            raise HTTPException(400, f"not an image (JPEG, PNG, WebP or BMP): {found}")
+        width, height = size
         pixels = self._section.max_image_pixels
         if width * height > pixels:
             raise HTTPException(
@@ -67,7 +67,7 @@ class Ingress:
         boxes = self._parse_boxes(boxes_text)
         try:
             limit = self._section.request_timeout_s
-            return await asyncio.wait_for(self._chain(data, boxes, (width, height)), limit)
+            return await asyncio.wait_for(self._chain(data, boxes, size), limit)
         except asyncio.TimeoutError as error:
             raise HTTPException(504, f"no answer within {limit:g} s") from error
         except BackPressureError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,19 +50,39 @@ def load_estimator(
         ConfigError: if the config is wrong or names no weights and none are given.
         CheckpointError: if the weights do not fit.
     """
-    experiment, own_weights = _read_config(config)
-    source = weights or own_weights
-    if source is None:
-        raise ConfigError(
-            f"{experiment.path or 'the config'} names no weights; give a checkpoint "
-            "(weights=..., --weights) or set train.load_from"
-        )
+    experiment, source = read_config(config, weights)
     estimator = build_model(experiment)
     if not isinstance(estimator, BasePoseEstimator):
         kind = type(estimator).__name__
         raise ConfigError(f"an estimator is expected under 'model', got the type {kind}")
     load_checkpoint(estimator, source)
     return estimator.to(resolve_device(device)).eval(), experiment
+
+
+def read_config(
+    source: ConfigSource, weights: str | Path | None = None, overrides: Sequence[str] = ()
+) -> tuple[Config, Path]:
+    """Return a config and the weights that go with it, without building anything.
+
+    Args:
+        source: as for `load_estimator`.
+        weights: as for `load_estimator`.
+        overrides: `key.path=value`, for a config that is read from a file.
+
+    Raises:
+        ConfigError: if the config is wrong or names no weights and none are given.
+        CheckpointError: if there is no such checkpoint.
+    """
+    config, own_weights = _read_config(source, overrides)
+    found = weights or own_weights
+    if found is None:
+        raise ConfigError(
+            f"{config.path or 'the config'} names no weights; give a checkpoint "
+            "(weights=..., --weights) or set train.load_from"
+        )
+    if not Path(found).is_file():
+        raise CheckpointError(f"no checkpoint at {found}")
+    return config, Path(found)
 
 
 def load_pose_stage(
@@ -157,13 +177,20 @@ def load_detector(
     return detector.to(str(resolve_device(device)))
 
 
-def _read_config(source: ConfigSource) -> tuple[Config, str | Path | None]:
+def _read_config(
+    source: ConfigSource, overrides: Sequence[str] = ()
+) -> tuple[Config, str | Path | None]:
     """Return the config, and the weights that come with it if any."""
     if isinstance(source, Config):
         return source, source.train.load_from
     if Path(source).suffix not in (".pth", ".pt"):
-        config = load_config(source)
+        config = load_config(source, overrides)
         return config, config.train.load_from
+    if overrides:
+        raise ConfigError(
+            f"{source} is a checkpoint with a config of its own; overrides ({overrides[0]}) need "
+            "a config file, with the checkpoint as weights"
+        )
     text = read_checkpoint(source).get("config")
     if not isinstance(text, str):
         raise CheckpointError(f"{source} holds no config; give the config and these as weights")

@@ -67,7 +67,7 @@ class PoseBatch:
             for s in samples
         ]
         annotations: dict[str, Any] = {}
-        for name in ("bboxes", "bbox_scores", "areas"):
+        for name in ("bboxes", "bbox_scores", "bbox_scale", "areas"):
             values = [getattr(s, name) for s in samples]
             if all(value is not None for value in values):
                 annotations[name] = _pad(values)

@@ -153,6 +153,18 @@ _ARRAYS = (
 )
 _KEYPOINT_LISTS = ("flip_indices", "upper_body_ids", "lower_body_ids")
 _TRANSFORM_ARRAYS = ("matrix", "inverse", "center", "scale")
+_ROW_ARRAYS = (*_ARRAYS, *(f"transform.{name}" for name in _TRANSFORM_ARRAYS))
+
+ROW_COLUMNS: dict[str, str] = {
+    **dict.fromkeys(("id", "img_path", "meta"), "string"),
+    **dict.fromkeys(("index", "img_id"), "int64"),
+    **dict.fromkeys(("img_shape", "image.shape", "transform.input_size"), "list<int64>"),
+    **dict.fromkeys(_KEYPOINT_LISTS, "list<int64>"),
+    **dict.fromkeys(_ROW_ARRAYS, "list<double>"),
+    **dict.fromkeys((f"{name}.shape" for name in _ROW_ARRAYS), "list<int64>"),
+    "image": "binary",
+}
+"""What a row of `PoseSample.to_row` may hold, by name: its type in Arrow's words."""
 
 
 def _write_array(row: dict[str, Any], name: str, value: npt.NDArray[Any] | None) -> None:

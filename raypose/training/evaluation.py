@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
+from operator import itemgetter
 from typing import Any
 
+import numpy as np
 import torch
 
 from raypose.evaluation.base import BaseMetric
@@ -34,18 +37,25 @@ def evaluate(
         runtime: gathers the shares.
     """
     estimator.eval()
-    found: list[tuple[int, dict[str, Any]]] = []
+    found: list[tuple[int, dict[str, Any], Any]] = []
     for batch in batches:
         poses = estimator.predict(batch.to(runtime.device))
-        found += [(i, pose.to_row()) for i, pose in zip(batch.indices, poses, strict=True)]
+        scales = batch.annotations.get("bbox_scale")
+        for place, (index, pose) in enumerate(zip(batch.indices, poses, strict=True)):
+            scale = None if scales is None else scales[place].tolist()
+            found.append((index, pose.to_row(), scale))
     shares = runtime.gather(found)
     result: dict[str, float] = {}
     if shares is not None:
-        everything = sorted((item for share in shares for item in share), key=lambda pair: pair[0])
         for metric in metrics:
             metric.reset()
-            for index, row in everything:
-                metric.update(dataset[index], Poses.from_row(row))
+        for index, row, scale in sorted(chain.from_iterable(shares), key=itemgetter(0)):
+            sample = dataset[index]
+            # OKS suppression weighs instances by the area of the crop they were found in.
+            sample.bbox_scale = None if scale is None else np.asarray(scale, np.float32)
+            for metric in metrics:
+                metric.update(sample, Poses.from_row(row))
+        for metric in metrics:
             result.update(metric.compute())
     return runtime.broadcast(result)
 

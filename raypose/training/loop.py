@@ -146,7 +146,7 @@ class _Loop:
                     options.epochs,
                     index + 1,
                     feed.steps_per_epoch,
-                    float(parts["loss"]),
+                    float(parts["loss"].detach()),
                     rate,
                     speed,
                 )
