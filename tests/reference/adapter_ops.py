@@ -13,7 +13,6 @@ import numpy as np
 import torch
 
 from raypose.ops import (
-    affine,
     boxes,
     cameras,
     flips,
@@ -28,6 +27,8 @@ from raypose.ops import (
     warps,
     windows,
 )
+from raypose.structures import PoseSample
+from raypose.transforms import BottomupResize, GetBBoxCenterScale, TopdownAffine
 
 
 def op(name: str, **inputs: Any) -> Any:
@@ -66,38 +67,39 @@ def _topdown_affine(
     keypoints: np.ndarray,
     padding: float,
     rotation: float,
-    input_size: list[int],
+    input_size: tuple[int, int],
     use_udp: bool,
-) -> dict[str, np.ndarray]:
-    center, scale = boxes.bbox_xyxy2cs(bbox, padding)
-    scale = warps.fix_aspect_ratio(scale, input_size[0] / input_size[1])
-    warp = warps.get_udp_warp_matrix if use_udp else warps.get_warp_matrix
-    matrix = warp(center, scale, rotation, input_size)
+) -> dict[str, Any]:
+    sample = PoseSample(id="case", image=image, bboxes=bbox[None], keypoints=keypoints)
+    sample = GetBBoxCenterScale(padding)(sample)
+    sample.bbox_rotation = np.array([rotation], np.float32)
+    sample = TopdownAffine(input_size, use_udp)(sample)
+    assert sample.bbox_center is not None
+    assert sample.bbox_scale is not None
     return {
-        "image": warps.warp_image(image, matrix, input_size),
-        "keypoints": affine.apply_affine(matrix, keypoints),
-        "center": center,
-        "scale": scale,
+        "image": sample.image,
+        "keypoints": sample.transformed_keypoints,
+        "center": sample.bbox_center[0],
+        "scale": sample.bbox_scale[0],
     }
 
 
 def _bottomup_resize(
     image: np.ndarray,
-    input_size: list[int],
+    input_size: tuple[int, int],
     resize_mode: str,
     size_factor: int,
     pad_val: list[int],
     use_udp: bool,
 ) -> dict[str, Any]:
-    size = (image.shape[1], image.shape[0])
-    matrix, actual, center, scale = warps.bottomup_resize_geometry(
-        size, input_size, resize_mode, size_factor, use_udp
-    )
+    resize = BottomupResize(input_size, size_factor, resize_mode, pad_val, use_udp)
+    sample = resize(PoseSample(id="case", image=image))
+    assert sample.transform is not None
     return {
-        "image": warps.warp_image(image, matrix, actual, pad_val),
-        "input_size": actual,
-        "center": center,
-        "scale": scale,
+        "image": sample.image,
+        "input_size": sample.transform.input_size,
+        "center": sample.transform.center,
+        "scale": sample.transform.scale,
     }
 
 
