@@ -1,17 +1,38 @@
 """Pose estimation on Ray: from pixels to 3D, on a laptop or a cluster, from one YAML.
 
-The public names below are imported on first use, so that ``import raypose`` stays fast and
-pulls in neither torch nor Ray.
+The public names below are imported on first use, so that `import raypose` stays fast and pulls in
+neither torch nor Ray.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from raypose.config import load_config
+    from raypose.inference import Predictor
+    from raypose.registry import CODECS, DATASETS, METRICS, MODELS, TRANSFORMS
+    from raypose.structures import PoseBatch, Poses, PoseSample, Skeleton
 
 __version__ = "0.1.0"
 
-# Public name -> module that defines it.
+__all__ = [
+    "CODECS",
+    "DATASETS",
+    "METRICS",
+    "MODELS",
+    "TRANSFORMS",
+    "PoseBatch",
+    "PoseSample",
+    "Poses",
+    "Predictor",
+    "Skeleton",
+    "__version__",
+    "load_config",
+]
+
+# Public name -> module that defines it; the imports above are the same, for type checkers.
 _EXPORTS = {
     "CODECS": "raypose.registry",
     "DATASETS": "raypose.registry",
@@ -23,9 +44,8 @@ _EXPORTS = {
     "Poses": "raypose.structures",
     "Predictor": "raypose.inference",
     "Skeleton": "raypose.structures",
+    "load_config": "raypose.config",
 }
-
-__all__ = ["__version__", *sorted(_EXPORTS)]
 
 
 def __getattr__(name: str) -> Any:

@@ -44,6 +44,7 @@ def test_import_raypose_is_light() -> None:
 
 
 def test_public_names_resolve_and_are_listed() -> None:
+    assert set(raypose.__all__) == {*raypose._EXPORTS, "__version__"}
     for name in raypose.__all__:
         assert getattr(raypose, name) is not None
         assert name in dir(raypose)
