@@ -170,6 +170,8 @@ def _statistics(
     if mean is None or std is None:
         raise RayposeError(f"{name}_mean and {name}_std are given together or not at all")
     values = [torch.as_tensor(item, dtype=torch.float32) for item in (mean, std)]
+    # MMPose's configs have a leading 1 on some of them.
+    values = [item[0] if item.ndim == 3 and len(item) == 1 else item for item in values]
     if values[0].shape != values[1].shape or values[0].ndim not in (2, 3):
         raise RayposeError(
             f"{name}_mean {tuple(values[0].shape)} and {name}_std {tuple(values[1].shape)} have "

@@ -6,6 +6,7 @@ The skeleton of the config goes to every class that takes one and does not set i
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -51,7 +52,7 @@ def build_model(config: Config, skeleton: Skeleton | None = None) -> Any:
         config: the experiment.
         skeleton: that of the data, for a config without one.
     """
-    return _build(MODELS, config.data["model"], config.skeleton or skeleton)
+    return _build(MODELS, config.data["model"], {"skeleton": config.skeleton or skeleton})
 
 
 def build_dataset(config: Config, split: Split) -> Sequence[PoseSample]:
@@ -60,7 +61,7 @@ def build_dataset(config: Config, split: Split) -> Sequence[PoseSample]:
     Raises:
         ConfigError: if the config does not have the split.
     """
-    return _build(DATASETS, _split(config, split).dataset, config.skeleton)
+    return _build(DATASETS, _split(config, split).dataset, {"skeleton": config.skeleton})
 
 
 def build_pipeline(config: Config, split: Split) -> Pipeline:
@@ -83,12 +84,19 @@ def build_pipeline(config: Config, split: Split) -> Pipeline:
 def build_metrics(config: Config, skeleton: Skeleton | None = None) -> list[Any]:
     """Return the metrics of the config.
 
+    Where validation goes by detected boxes, metrics get the annotation file that is beside them.
+
     Args:
         config: the experiment.
         skeleton: that of the data, for a config without one.
     """
-    known = config.skeleton or skeleton
-    return [_build(METRICS, node, known) for node in config.data.get("metrics", [])]
+    handed: dict[str, Any] = {"skeleton": config.skeleton or skeleton}
+    val = config.data_options.val
+    if val is not None and val.dataset.get("bbox_file") is not None:
+        # Samples that are detections bring no annotations.
+        folder = val.dataset.get("data_root") or ""
+        handed["ann_file"] = os.path.join(folder, val.dataset.get("ann_file", ""))
+    return [_build(METRICS, node, handed) for node in config.data.get("metrics", [])]
 
 
 def _split(config: Config, split: Split) -> SplitSection:
@@ -98,8 +106,8 @@ def _split(config: Config, split: Split) -> SplitSection:
     return section
 
 
-def _build(registry: Registry, node: dict[str, Any], skeleton: Skeleton | None) -> Any:
-    entry = registry.get(node["type"])
-    if skeleton is None or "skeleton" not in inspect.signature(entry).parameters:
-        return registry.build(node)
-    return registry.build(node, skeleton=skeleton)
+def _build(registry: Registry, node: dict[str, Any], handed: Mapping[str, Any]) -> Any:
+    """Build an entry with those of the values handed to it that it takes."""
+    parameters = inspect.signature(registry.get(node["type"])).parameters
+    known = {k: v for k, v in handed.items() if k in parameters and v is not None}
+    return registry.build(node, **known)
