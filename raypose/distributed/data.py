@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ import ray
 import ray.data
 
 from raypose.config import Config, Pipeline, Split, build_pipeline
+from raypose.distributed.session import enter_folder
 from raypose.structures import PoseBatch, PoseSample
 from raypose.structures.pose_sample import ROW_COLUMNS
 from raypose.training.feed import load_sample
@@ -38,6 +40,19 @@ _BLOCK_BATCHES = 4  # batches of one task: enough to pay for the task, few enoug
 def put_samples(dataset: Sequence[PoseSample]) -> ray.ObjectRef:
     """Put the annotations of a dataset into the object store, as one Arrow table."""
     return ray.put(_to_table(dataset))
+
+
+class StoredSamples(Sequence[PoseSample]):
+    """Samples of a table in the object store, read without a copy."""
+
+    def __init__(self, rows: ray.ObjectRef) -> None:
+        self._table: pa.Table = ray.get(rows)
+
+    def __len__(self) -> int:
+        return self._table.num_rows
+
+    def __getitem__(self, index: int) -> PoseSample:  # type: ignore[override]
+        return PoseSample.from_row(self._table.slice(index, 1).to_pylist()[0])
 
 
 class RayFeed:
@@ -124,16 +139,14 @@ class _Loader:
         self._rows = [rows]
         self._split = split
         self._config = config
+        self._folder = os.getcwd()
 
     def __call__(self, keys: pa.Table) -> pa.Table:
-        table: pa.Table = ray.get(self._rows[0])
+        enter_folder(self._folder)
+        stored = StoredSamples(self._rows[0])
         pipeline = _pipeline(self._config, self._split)
-
-        def read(index: int) -> PoseSample:
-            return PoseSample.from_row(table.slice(index, 1).to_pylist()[0])
-
         samples = [
-            load_sample(read, table.num_rows, position, epoch, pipeline)
+            load_sample(stored, position, epoch, pipeline)
             for epoch, position in zip(
                 keys["epoch"].to_pylist(), keys["position"].to_pylist(), strict=True
             )

@@ -32,7 +32,7 @@ def ray_session(address: str | None = None) -> Iterator[None]:
         # The dashboard costs a quarter of the start-up and half a gigabyte on a laptop.
         include_dashboard=None if target else False,
         logging_level=logging.ERROR,
-        log_to_driver=True,
+        log_to_driver=False,
     )
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
@@ -41,6 +41,16 @@ def ray_session(address: str | None = None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def enter_folder(folder: str) -> None:
+    """Work where the driver works, so that relative paths mean the same.
+
+    Ray Train gives each worker a folder of its own, and a cluster that was joined starts tasks
+    where its nodes were started. Nodes that do not have the folder stay where they are.
+    """
+    with contextlib.suppress(OSError):
+        os.chdir(folder)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import logging
+import os
 import shutil
-import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,11 @@ import torch.distributed
 from torch import nn
 
 from raypose.config import Config, build_dataset, build_metrics
-from raypose.distributed.data import RayFeed, put_samples
-from raypose.distributed.session import CpuBudget, ray_session, total_cpus, total_gpus
+from raypose.distributed.data import RayFeed, StoredSamples, put_samples
+from raypose.distributed.relay import send_logs, show_worker_logs
+from raypose.distributed.session import CpuBudget, enter_folder, ray_session, total_cpus, total_gpus
 from raypose.errors import RayposeError
+from raypose.structures import PoseSample
 from raypose.training.evaluation import evaluate
 from raypose.training.feed import Feed
 from raypose.training.launch import (
@@ -33,7 +35,7 @@ from raypose.training.launch import (
     write_config,
     write_metrics,
 )
-from raypose.training.loop import fit
+from raypose.training.loop import Experiment, fit
 from raypose.training.runtime import LocalRuntime, Runtime, install
 
 _SCORE = "checkpoint_score"
@@ -59,7 +61,7 @@ def train(config: Config, work_dir: Path, resume: bool = False) -> dict[str, flo
         arguments = _arguments(config, work_dir, resume)
         if cluster.num_workers == 0:
             runtime = LocalRuntime(work_dir, resume=resume)
-            metrics = _run(arguments, runtime)
+            metrics = fit(_build(arguments, runtime), runtime)
         else:
             metrics = _run_on_workers(arguments, work_dir, resume)
     write_metrics(metrics, work_dir)
@@ -165,6 +167,7 @@ def _arguments(config: Config, work_dir: Path, resume: bool) -> dict[str, Any]:
         "work_dir": str(work_dir),
         "resume": resume,
         "budget": budget,
+        "folder": os.getcwd(),
     }
     if streams:
         train_set, val_set = build_dataset(config, "train"), build_dataset(config, "val")
@@ -174,16 +177,17 @@ def _arguments(config: Config, work_dir: Path, resume: bool) -> dict[str, Any]:
     return arguments
 
 
-def _run(arguments: dict[str, Any], runtime: Runtime) -> dict[str, float]:
-    """Train in one process, a Ray Train worker or this one."""
+def _build(arguments: dict[str, Any], runtime: Runtime) -> Experiment:
+    """Build what one process trains with, a Ray Train worker or this one."""
     config = Config.from_resolved(arguments["config"])
     budget: CpuBudget = arguments["budget"]
     if runtime.device.type == "cpu":
         torch.set_num_threads(budget.threads)
-    val = build_dataset(config, "val")
     feed: Feed
+    val: Sequence[PoseSample]
     if "rows" in arguments:
         rows, sizes = arguments["rows"], arguments["sizes"]
+        val = StoredSamples(rows["val"])
         order = sample_order(config, sizes["train"], runtime)
         feed = RayFeed(
             config,
@@ -195,19 +199,33 @@ def _run(arguments: dict[str, Any], runtime: Runtime) -> dict[str, float]:
             budget.data_cpus,
         )
     else:
+        val = build_dataset(config, "val")
         feed = local_feed(config, build_dataset(config, "train"), val, runtime)
-    return fit(build_experiment(config, val, feed), runtime)
+    return build_experiment(config, val, feed)
 
 
-def _train_worker(arguments: dict[str, Any]) -> dict[str, float]:
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+def _train_worker(arguments: dict[str, Any]) -> dict[str, Any]:
+    if ray.train.get_context().get_world_rank() == 0:
+        send_logs(arguments["logs"])
+    enter_folder(arguments["folder"])
     runtime = RayRuntime(Path(arguments["work_dir"]), arguments["resume"])
-    return _run(arguments, runtime)
+    problem = experiment = None
+    try:
+        experiment = _build(arguments, runtime)
+    except RayposeError as error:
+        problem = str(error)
+    # A mistake of the user does not go away by a restart: all workers give up together.
+    problems = runtime.broadcast(runtime.gather(problem))
+    found = next((text for text in problems if text is not None), None)
+    if found is not None:
+        return {"problem": found}
+    assert experiment is not None
+    return {"metrics": fit(experiment, runtime)}
 
 
 def _run_on_workers(arguments: dict[str, Any], work_dir: Path, resume: bool) -> dict[str, float]:
     config = Config.from_resolved(arguments["config"])
-    cluster, budget = config.cluster, arguments["budget"]
+    cluster = config.cluster
     use_gpu = total_gpus() >= cluster.num_workers if cluster.use_gpu == "auto" else cluster.use_gpu
     if use_gpu and total_gpus() < cluster.num_workers:
         raise RayposeError(
@@ -218,7 +236,20 @@ def _run_on_workers(arguments: dict[str, Any], work_dir: Path, resume: bool) -> 
     if not resume and storage.is_relative_to(work_dir):
         # Ray Train goes on with a run of the same name; a new run must not.
         shutil.rmtree(storage, ignore_errors=True)
-    trainer = ray.train.torch.TorchTrainer(
+    with show_worker_logs() as logs:
+        result = _trainer({**arguments, "logs": logs}, config, use_gpu, storage).fit()
+    answer = result.return_value
+    if "problem" in answer:
+        raise RayposeError(answer["problem"])
+    _collect(result, work_dir)
+    return answer["metrics"]
+
+
+def _trainer(
+    arguments: dict[str, Any], config: Config, use_gpu: bool, storage: Path
+) -> ray.train.torch.TorchTrainer:
+    cluster, budget = config.cluster, arguments["budget"]
+    return ray.train.torch.TorchTrainer(
         _train_worker,
         train_loop_config=arguments,
         scaling_config=ray.train.ScalingConfig(
@@ -236,9 +267,6 @@ def _run_on_workers(arguments: dict[str, Any], work_dir: Path, resume: bool) -> 
             ),
         ),
     )
-    result = trainer.fit()
-    _collect(result, work_dir)
-    return result.return_value
 
 
 def _collect(result: ray.train.Result, work_dir: Path) -> None:

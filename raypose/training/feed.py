@@ -109,11 +109,11 @@ class _Loaded(Dataset[PoseSample]):
 
     def __getitem__(self, key: tuple[int, int]) -> PoseSample:
         epoch, index = key
-        return load_sample(self.dataset.__getitem__, len(self.dataset), index, epoch, self.pipeline)
+        return load_sample(self.dataset, index, epoch, self.pipeline)
 
 
 def load_sample(
-    read: Callable[[int], PoseSample], num_samples: int, index: int, epoch: int, pipeline: Pipeline
+    dataset: Sequence[PoseSample], index: int, epoch: int, pipeline: Pipeline
 ) -> PoseSample:
     """Return a sample after the transforms; one that they drop gives way to another.
 
@@ -122,15 +122,15 @@ def load_sample(
     Raises:
         DataError: if the transforms drop one sample after the other.
     """
-    substitutes = np.random.default_rng((epoch, index, num_samples))
+    substitutes = np.random.default_rng((epoch, index, len(dataset)))
     for _ in range(_TRIES):
-        sample = pipeline(read(index), epoch)
+        sample = pipeline(dataset[index], epoch)
         if sample is not None:
             return sample
-        index = int(substitutes.integers(num_samples))
+        index = int(substitutes.integers(len(dataset)))
     raise DataError(
         f"the transforms dropped {_TRIES} samples one after the other (the last was "
-        f"'{read(index).id}'); look at their thresholds and at the annotations"
+        f"'{dataset[index].id}'); look at their thresholds and at the annotations"
     )
 
 
