@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch._utils import _rebuild_tensor_v2
 
 from raypose.errors import CheckpointError
 from raypose.models.backbones import ResNet, VisionTransformer
@@ -101,7 +102,7 @@ def test_file_of_mmengine_gives_its_weights_and_none_of_its_objects(
     names = mmengine["Names"]([1, 2])
     names.owner = history
     model = Model()
-    state = OrderedDict(weights(model))
+    state: OrderedDict[str, Any] = OrderedDict(weights(model))
     state["step"] = np.float64(3)  # not a weight
     path = save(
         {
@@ -169,10 +170,10 @@ def test_forged_state_changes_no_function_of_torch(tmp_path: Path) -> None:
     with zipfile.ZipFile(path) as source, zipfile.ZipFile(forged, "w") as target:
         for name in source.namelist():
             target.writestr(name, stream if name.endswith("data.pkl") else source.read(name))
-    before = torch._utils._rebuild_tensor_v2.__defaults__
+    before = _rebuild_tensor_v2.__defaults__
     with pytest.raises(CheckpointError, match=r"forged\.pth"):
         read_checkpoint(forged)
-    assert torch._utils._rebuild_tensor_v2.__defaults__ is before
+    assert _rebuild_tensor_v2.__defaults__ is before
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ class PoseLifter(BasePoseEstimator):
         """
         if not self.test_cfg.get("flip_test", False):
             return inputs, batch
-        if getattr(self.required_head().decoder, "keypoints_mean", None) is not None:
+        if "keypoints_mean" in batch.targets:
             raise ConfigError(
                 "flip_test: keypoints that the codec standardises one by one cannot be mirrored; "
                 "set test_cfg.flip_test to false"

@@ -1,0 +1,89 @@
+"""Backbones, necks and the preprocessor against what MMPose 1.3.2 computes, with gradients."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from raypose.registry import MODELS
+from tests.models.drawn_weights import INPUT_SEED, draw_weights, normal_input
+
+GOLDENS = Path(__file__).parents[1] / "goldens" / "models"
+CASES = json.loads((GOLDENS / "parts.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def arrays() -> dict[str, np.ndarray]:
+    with np.load(GOLDENS / "parts.npz") as file:
+        return dict(file)
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case["id"] for case in CASES])
+def test_outputs_and_gradients(case: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+    module: nn.Module = draw_weights(MODELS.build(case["cfg"])).eval()
+    leaves: list[Tensor] = []
+
+    def read(entry: Any) -> Any:
+        if isinstance(entry, list):
+            return tuple(read(item) for item in entry)
+        if "$" in entry:
+            return torch.from_numpy(arrays[entry["$"]])
+        leaf = normal_input(tuple(entry["shape"]), INPUT_SEED + len(leaves))
+        leaves.append(leaf.requires_grad_())
+        return leaf
+
+    outputs = module(*[read(entry) for entry in case["inputs"]])
+
+    parts = outputs if isinstance(outputs, tuple) else (outputs,)
+    prefix = f"{case['id']}/out:"
+    fields = {name[len(prefix) :].split("#")[0] for name in arrays if name.startswith(prefix)}
+    assert len(parts) == len(fields)
+    for i, part in enumerate(parts):
+        field = str(i) if str(i) in fields else ""
+        agree(part, f"{prefix}{field}", arrays, tolerance(case, "out", field))
+    if "grad" in case["checks"]:
+        torch.stack([part.double().square().mean() for part in parts]).sum().backward()
+        # Of maps that are not selected there is no gradient; the others are counted through.
+        for i, leaf in enumerate(leaf for leaf in leaves if leaf.grad is not None):
+            check_norm(f"inputs.{i}", [leaf], case, arrays)
+        check_norm("parameters", list(module.parameters()), case, arrays)
+
+
+def check_norm(
+    field: str, tensors: list[Tensor], case: Mapping[str, Any], arrays: Mapping[str, Any]
+) -> None:
+    key = f"{case['id']}/grad:{field}"
+    grads = [t.grad.double().square().sum() for t in tensors if t.grad is not None]
+    assert (key in arrays) == bool(grads)
+    if grads:
+        norm = torch.stack(grads).sum().sqrt()
+        relative, absolute = tolerance(case, "grad", field)
+        assert norm.item() == pytest.approx(float(arrays[key]), rel=relative, abs=absolute)
+
+
+def tolerance(case: Mapping[str, Any], check: str, field: str) -> tuple[float, float]:
+    """Relative and absolute: ten times what rounding makes of this case."""
+    given = case["tolerance"].get(check, {})
+    relative, absolute = given.get(field, given.get("", (1e-4, 1e-6)))
+    return relative, absolute
+
+
+def agree(
+    got: Tensor, key: str, arrays: Mapping[str, np.ndarray], limits: tuple[float, float]
+) -> None:
+    """Compare with the array `key`, or with every `#step`-th of its values."""
+    values = got.detach().numpy()
+    if key in arrays:
+        want = arrays[key]
+    else:
+        assert values.shape == tuple(arrays[f"{key}#shape"])
+        values, want = values.reshape(-1)[:: int(arrays[f"{key}#step"])], arrays[f"{key}#sub"]
+    limit = limits[1] + limits[0] * float(np.abs(want).max())
+    np.testing.assert_allclose(values, want, rtol=0, atol=limit)
