@@ -49,7 +49,7 @@ class ONNXDetector(BaseDetector):
     non-maximum suppression (outputs `dets` (B, N, 5) and `labels` (B, N), as MMDeploy writes).
 
     Args:
-        model: the ONNX file.
+        onnx_file: the network.
         family: `rtmdet` or `yolox`; `auto` tells them apart by their outputs, or by the name of
             the file where these are `dets` and `labels`.
         input_size: (w, h) of the network's input, for files that leave it free.
@@ -68,13 +68,13 @@ class ONNXDetector(BaseDetector):
 
     Example:
         type: ONNXDetector
-        model: rtmdet_nano_person_320.onnx
+        onnx_file: rtmdet_nano_person_320.onnx
         score_thr: 0.4
     """
 
     def __init__(
         self,
-        model: str | Path,
+        onnx_file: str | Path,
         family: str = "auto",
         input_size: Sequence[int] | None = None,
         score_thr: float = 0.3,
@@ -94,7 +94,7 @@ class ONNXDetector(BaseDetector):
         for name, value in (("score_thr", score_thr), ("nms_thr", nms_thr)):
             if value is not None and not 0 <= value <= 1:
                 raise ConfigError(f"{name} lies in 0..1, got {value}")
-        self.model = Path(model)
+        self.onnx_file = Path(onnx_file)
         self.score_thr = score_thr
         self.nms_thr = nms_thr
         self.classes = None if classes is None else np.asarray(classes, np.int64)
@@ -108,14 +108,16 @@ class ONNXDetector(BaseDetector):
 
     def to(self, device: str) -> ONNXDetector:
         """Open the network on a device; see `BaseDetector.to`."""
-        self._open_session = OnnxSession(self.model, self._backend, device, self._num_threads)
+        self._open_session = OnnxSession(self.onnx_file, self._backend, device, self._num_threads)
         _ = self.family
         return self
 
     @property
     def _session(self) -> OnnxSession:
         if self._open_session is None:
-            self._open_session = OnnxSession(self.model, self._backend, "cpu", self._num_threads)
+            self._open_session = OnnxSession(
+                self.onnx_file, self._backend, "cpu", self._num_threads
+            )
         return self._open_session
 
     @cached_property
@@ -129,10 +131,12 @@ class ONNXDetector(BaseDetector):
         given = self._input_size
         if width is None or height is None:
             if given is None:
-                raise ConfigError(f"{self.model} takes any size; give input_size: [w, h]")
+                raise ConfigError(f"{self.onnx_file} takes any size; give input_size: [w, h]")
             return given
         if given not in (None, (width, height)):
-            raise ConfigError(f"{self.model} takes {width}x{height}, not input_size {list(given)}")
+            raise ConfigError(
+                f"{self.onnx_file} takes {width}x{height}, not input_size {list(given)}"
+            )
         return width, height
 
     @cached_property
@@ -145,7 +149,7 @@ class ONNXDetector(BaseDetector):
         if self._family != "auto":
             return self._family
         if self._suppresses:
-            named = [name for name in _FAMILIES if name in self.model.name.lower()]
+            named = [name for name in _FAMILIES if name in self.onnx_file.name.lower()]
         else:
             width, height = self.input_size
             B = self._session.input_shape[0] or 1
@@ -153,7 +157,7 @@ class ONNXDetector(BaseDetector):
             named = [name for name, family in _FAMILIES.items() if family.matches(outputs)]
         if len(named) != 1:
             raise ConfigError(
-                f"{self.model}: cannot tell whether this is RTMDet or YOLOX (outputs "
+                f"{self.onnx_file}: cannot tell whether this is RTMDet or YOLOX (outputs "
                 f"{', '.join(self._session.output_names)}); give family: rtmdet or yolox"
             )
         return named[0]

@@ -135,7 +135,7 @@ def test_free_input_size_must_be_given(rtmdet_file: Maker) -> None:
 
 
 def test_built_from_the_registry_and_moved(rtmdet_file: Maker) -> None:
-    detector = MODELS.build({"type": "ONNXDetector", "model": str(rtmdet_file())})
+    detector = MODELS.build({"type": "ONNXDetector", "onnx_file": str(rtmdet_file())})
     assert detector.to("cpu") is detector
     assert len(detector.detect([image_with([(24, 32, 8)])])[0]) == 1
 
