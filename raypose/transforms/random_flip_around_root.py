@@ -98,6 +98,7 @@ class RandomFlipAroundRoot:
         center[0] = 2 * self.keypoints_flip_cfg.get("center_x", 0.5) - center[0]
         camera["c"] = center
         if "p" in camera:
+            # The second coefficient is the one that displaces x by x squared.
             camera["p"] = np.array(camera["p"])
-            camera["p"][0] *= -1
+            camera["p"][1] *= -1
         return camera

@@ -15,7 +15,7 @@ Mask = npt.NDArray[np.uint8]
 
 
 def segmentations_to_mask(segmentations: Sequence[Any], size: tuple[int, int]) -> Mask:
-    """Draw objects into one mask.
+    """Draw objects into one mask; the pixels that an outline goes through belong to its object.
 
     Args:
         segmentations: for each object a list of polygons [x, y, x, y, ...], or run lengths with
@@ -39,7 +39,7 @@ def segmentations_to_mask(segmentations: Sequence[Any], size: tuple[int, int]) -
             if points.ndim != 1 or len(points) % 2:
                 raise DataError(f"a polygon is x, y, x, y, ..., got {polygon}")
             # One at a time: together, polygons that overlap would cancel each other.
-            pixels = np.rint(points.reshape(-1, 2) - 0.5).astype(np.int32)
+            pixels = np.floor(points.reshape(-1, 2)).astype(np.int32)
             cv2.fillPoly(mask, [pixels], 1)
     return mask
 

@@ -82,8 +82,8 @@ def test_detections_factors_and_cameras(root: str) -> None:
 
 
 def test_names_that_say_nothing_are_reported(tmp_path: Path) -> None:
-    arrays = {"part": np.zeros((2, 17, 3)), "S": np.zeros((2, 17, 4))}
-    np.savez(tmp_path / "bad.npz", imgname=np.array(["a.jpg", "b.jpg"]), **arrays)
+    names, part, poses = np.array(["a.jpg", "b.jpg"]), np.zeros((2, 17, 3)), np.zeros((2, 17, 4))
+    np.savez(tmp_path / "bad.npz", imgname=names, part=part, S=poses)
     with pytest.raises(DataError) as caught:
         Human36mDataset("bad.npz", data_root=str(tmp_path))
     assert len(str(caught.value).splitlines()) == 2
