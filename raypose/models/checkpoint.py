@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 # What weights are filed under, in the order they are looked for. The first holds averaged
 # weights where training averaged them, both in MMEngine's files and in ours.
 _WEIGHT_KEYS = ("state_dict", "model", "model_state_dict")
-_HASH_IN_NAME = re.compile(r"-([0-9a-f]{8})_\d{8}\.pth$")
+_HASH_IN_NAME = re.compile(r"[-_]([0-9a-f]{8})[-_]\d{8}\.pth$")
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
@@ -188,8 +188,9 @@ def _check_hash(path: Path) -> None:
             digest.update(block)
     if not digest.hexdigest().startswith(promised[1]):
         raise CheckpointError(
-            f"{path} is damaged: its name promises sha256 {promised[1]}..., "
-            f"it has {digest.hexdigest()[:8]}...; download it again"
+            f"{path} is damaged: its name promises sha256 {promised[1]}..., it has "
+            f"{digest.hexdigest()[:8]}...; download it again (or rename it if it was changed "
+            "on purpose)"
         )
 
 
