@@ -17,7 +17,7 @@ from raypose.ops.refine import refine_keypoints, refine_keypoints_dark_udp, udp_
 from raypose.ops.tag_grouping import group_by_tags
 from raypose.registry import CODECS
 
-_CELLS_AT_ONCE = 1 << 22  # bounds the memory that the search for missing keypoints takes
+_MAPS_AT_ONCE = 64  # of the search for missing keypoints, which bounds its memory
 
 
 @CODECS.register_module()
@@ -197,14 +197,19 @@ class AssociativeEmbedding(BaseKeypointCodec):
     ) -> None:
         """Write the strongest response near the tag of a group where it lacks a keypoint."""
         K, H, W = heatmaps.shape[1:]
+        L = tags.shape[1]
         group_tags = self._group_tags(cells, found, tags, image, (H, W))
         missing = (~found).nonzero()
-        responses = heatmaps.flatten(0, 1).flatten(1)
-        at_once = max(1, _CELLS_AT_ONCE // (tags.shape[1] * H * W))
-        for group, k in (part.unbind(-1) for part in missing.split(at_once)):
+        tag_maps, responses = tags.flatten(0, 2), heatmaps.flatten(0, 1).flatten(1)
+        for group, k in (part.unbind(-1) for part in missing.split(_MAPS_AT_ONCE)):
             sample = image[group]
-            distance = tags[sample, :, k] - group_tags[group][..., None]
-            distance = distance.square().sum(dim=1).sqrt()
+            squares = [
+                tag_maps.index_select(0, (sample * L + part) * K + k)
+                .sub_(group_tags[group, part, None])
+                .square_()
+                for part in range(L)
+            ]
+            distance = sum(squares[1:], start=squares[0]).sqrt_()
             index = sample * K + k
             if self.use_udp:
                 # The reference searches, and takes its score from, the maps it refined on.
@@ -212,8 +217,8 @@ class AssociativeEmbedding(BaseKeypointCodec):
                 blurred = udp_response(heatmaps.flatten(0, 1)[maps], self.decode_gaussian_kernel)
                 response = blurred.flatten(1)[which]
             else:
-                response = responses[index]
-            _, best = first_maximum(response - distance.round() * 100)
+                response = responses.index_select(0, index)
+            _, best = first_maximum(distance.round_().mul_(-100).add_(response))
             cells[group, k] = torch.stack([best % W, best // W], dim=-1).to(cells.dtype)
             scores[group, k] = response.gather(1, best[:, None])[:, 0]
 

@@ -43,7 +43,8 @@ class SimCCLabel(BaseKeypointCodec):
         decode_beta: sharpness of the softmax that visibilities are read from.
 
     Raises:
-        RayposeError: if `smoothing_type` is unknown or `label_smooth_weight` does not fit.
+        RayposeError: if `smoothing_type` is unknown, `sigma` has not one or two numbers, or
+            `label_smooth_weight` does not fit.
 
     Example:
         type: SimCCLabel
@@ -78,9 +79,11 @@ class SimCCLabel(BaseKeypointCodec):
             raise RayposeError(
                 "label_smooth_weight belongs to smoothing_type 'standard', not 'gaussian'"
             )
+        pair = [sigma, sigma] if isinstance(sigma, (int, float)) else list(sigma)
+        if len(pair) != 2:
+            raise RayposeError(f"sigma is one number or (x, y), got {pair}")
         self.input_size = size_pair("input_size", input_size)
         self.smoothing_type = smoothing_type
-        pair = (sigma, sigma) if isinstance(sigma, (int, float)) else tuple(sigma)
         self.sigma = (float(pair[0]), float(pair[1]))
         self.simcc_split_ratio = simcc_split_ratio
         self.label_smooth_weight = label_smooth_weight

@@ -22,7 +22,7 @@ from raypose.ops.blur import smooth
 from raypose.ops.gaussians import udp_gaussian_heatmaps
 from raypose.ops.offset_maps import offset_heatmap
 from raypose.ops.peaks import heatmap_maximum
-from raypose.ops.refine import refine_keypoints_dark_udp
+from raypose.ops.refine import place_udp_without_peak, refine_keypoints_dark_udp
 from raypose.registry import CODECS
 
 
@@ -109,7 +109,7 @@ class UDPHeatmap(BaseKeypointCodec):
         check_heatmap_size(type(self).__name__, encoded, self.heatmap_size)
         heatmaps = encoded.detach().float()
         if self.heatmap_type == "gaussian":
-            cells, scores = self._gaussian_peaks(heatmaps.flatten(0, 1))
+            cells, scores = self._gaussian_peaks(heatmaps)
         else:
             cells, scores = self._combined_peaks(heatmaps)
         # As the reference does: the step from cells to pixels is not that of encode().
@@ -119,13 +119,16 @@ class UDPHeatmap(BaseKeypointCodec):
         return keypoints.view(B, 1, -1, 2), scores.view(B, 1, -1)
 
     def _gaussian_peaks(self, heatmaps: Tensor) -> tuple[Tensor, Tensor]:
-        """Positions (P, 2) in cells and values (P,) of maps (P, H, W)."""
-        cells, scores = heatmap_maximum(heatmaps)
+        """Positions (P, 2) in cells and values (P,) of maps (B, K, H, W), P = B * K."""
+        maps = heatmaps.flatten(0, 1)
+        cells, scores = heatmap_maximum(maps)
         index = torch.arange(len(cells), device=cells.device)
-        return (
-            refine_keypoints_dark_udp(cells, heatmaps, index, self.blur_kernel_size),
-            scores,
-        )
+        cells = refine_keypoints_dark_udp(cells, maps, index, self.blur_kernel_size)
+        lost = scores <= 0
+        if lost.any():
+            places = place_udp_without_peak(heatmaps, self.blur_kernel_size).flatten(0, 1)
+            cells = torch.where(lost[:, None], places, cells)
+        return cells, scores
 
     def _combined_peaks(self, heatmaps: Tensor) -> tuple[Tensor, Tensor]:
         """Positions (P, 2) in cells and values (P,) of maps (B, 3K, H, W), P = B * K."""

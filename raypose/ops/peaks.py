@@ -102,7 +102,8 @@ def heatmap_nms(heatmaps: Tensor, kernel_size: int = 5) -> Tensor:
     if kernel_size % 2 == 0:
         raise RayposeError(f"kernel_size of the suppression is odd, got {kernel_size}")
     dilate = _dilate_opencv if _has_views(heatmaps) else _dilate_torch
-    return heatmaps * (heatmaps == dilate(heatmaps, kernel_size))
+    largest = dilate(heatmaps, kernel_size)
+    return largest.masked_fill_(heatmaps != largest, 0.0)
 
 
 def _locations(indices: list[Tensor], values: Tensor) -> tuple[Tensor, Tensor]:

@@ -53,12 +53,13 @@ def group_by_tags(
 
     for k in keypoint_order:
         kept = values[k] > value_thr
-        responses, own_tags = values[k][kept], tags[k][kept]
+        # In double precision ties stay ties, and the assignment does not hang on rounding.
+        responses, own_tags = values[k][kept].astype(np.float64), tags[k][kept]
         candidates = np.column_stack([locations[k][kept], responses])
         known = len(groups)
         if known and len(candidates):
             means = tag_sums[:known] / tag_counts[:known]
-            distances = np.linalg.norm(own_tags[:, None] - means, axis=2)
+            distances = np.linalg.norm(own_tags[:, None].astype(np.float64) - means, axis=2)
             columns = _assign(np.round(distances) * 100 - responses[:, None])
         else:
             distances, columns = np.zeros((len(candidates), 0)), [known] * len(candidates)
@@ -75,10 +76,24 @@ def group_by_tags(
     return found[..., :2], found[..., 2]
 
 
-def _assign(cost: Floats) -> list[int]:
-    """Column of each row at the least total cost; one beyond the last where rows are left over."""
+def _assign(cost: npt.NDArray[np.float64]) -> list[int]:
+    """Column of each row at the least total cost; one beyond the last where rows are left over.
+
+    Often several assignments cost the same. As in the reference, rows first take the best column
+    that is still free, and only the rows that find none move others.
+    """
     rows, columns = cost.shape
     if rows > columns:
         spare = np.full((rows, rows - columns), _NO_GROUP)
         cost = np.concatenate([cost, spare], axis=1)
-    return linear_sum_assignment(cost)[1].tolist()
+    free = np.ones(cost.shape[1], bool)
+    content, others = [], []
+    for row, best in enumerate(cost == cost.min(axis=1, keepdims=True)):
+        choices = np.flatnonzero(best & free)
+        free[choices[:1]] = False
+        (content if len(choices) else others).append(row)
+    # SciPy serves rows in their order.
+    order = content + others
+    column_of = np.empty(rows, np.int64)
+    column_of[order] = linear_sum_assignment(cost[order])[1]
+    return column_of.tolist()
