@@ -41,7 +41,7 @@ class HeadSurface:
 
     def __init__(self, body: BodyShape, posture: Posture, view: View) -> None:
         self.radii = head_radii(body)
-        self._posture, self._view = posture, view
+        self.view = view
         self.center = view.to_camera(posture.position("head"))
         self.axes = view.to_camera(posture.orientation("head").T).T  # columns in camera space
         self.scale = float(view.magnification(self.center[2]))
@@ -49,7 +49,7 @@ class HeadSurface:
     def project(self, points: FloatArray | tuple[float, float, float]) -> FloatArray:
         """Project points (..., 3), multiples of the radii, to figure space (..., 2)."""
         offsets = (np.asarray(points) * self.radii) @ self.axes.T
-        return self._view.project(self.center + offsets)
+        return self.view.project(self.center + offsets)
 
     def ellipse(
         self, center: tuple[float, float, float], radii: tuple[float, float, float]
@@ -120,10 +120,10 @@ def head_parts(
     if not bald:
         shell = surface.ellipse((0.0, 0.13, -0.1), (1.07, 1.0, 1.04))
         head.shapes.append(Shape(shell, tint(crown, 0.86)))
-        shift = 0.12 * surface.scale * surface.radii[0] * view.light[:2]
+        shift = 0.12 * surface.scale * surface.radii[0] * surface.view.light[:2]
         shine = shell.mean(axis=0) + 0.7 * (shell - shell.mean(axis=0)) + 2 * shift
         head.shapes.append(Shape(shine, tint(crown, 1.04), solid=False))
-    head.shapes += _face(surface, looks, view)
+    head.shapes += _face(surface, looks)
     if not hidden_ears:
         head.shapes += _ears(surface, looks, behind=False)
     if looks.hair_style == "cap":
@@ -138,7 +138,8 @@ def _skull(surface: HeadSurface) -> FloatArray:
     return hull(cranium, jaw)
 
 
-def _face(surface: HeadSurface, looks: Appearance, view: View) -> list[Shape]:
+def _face(surface: HeadSurface, looks: Appearance) -> list[Shape]:
+    """Paint the face over the hair, with what is on it."""
     shapes: list[Shape] = []
     front = surface.towards_camera((0.0, -0.1, 1.0))
     bald = looks.hair_style == "bald"
@@ -149,7 +150,7 @@ def _face(surface: HeadSurface, looks: Appearance, view: View) -> list[Shape]:
             outline = hull(outline, surface.ellipse((0.0, -0.52, 0.3), (0.6, 0.44, 0.54)))
         shapes.append(Shape(outline, looks.skin, solid=False))
         middle = outline.mean(axis=0)
-        shift = 0.3 * surface.scale * surface.radii[0] * view.light[:2]
+        shift = 0.3 * surface.scale * surface.radii[0] * surface.view.light[:2]
         lit = middle + 0.62 * (outline - middle) + shift
         shapes.append(Shape(lit, tint(looks.skin, 1.06), solid=False))
     if looks.beard and front > -0.1:

@@ -26,20 +26,20 @@ class JointAngles:
     def trunk(self, bend: float = 0.0, lean: float = 0.0, twist: float = 0.0) -> None:
         """Bend the spine forward, lean it to the left and twist it to the left."""
         for joint, share in (("spine", 0.5), ("chest", 0.5)):
-            self._rotate(joint, share * bend, -share * lean, share * twist)
+            self.rotate(joint, share * bend, -share * lean, share * twist)
 
     def head(self, nod: float = 0.0, tilt: float = 0.0, turn: float = 0.0) -> None:
         """Nod the head down, tilt it to the left and turn it to the left."""
-        self._rotate("neck", 0.4 * nod, -0.4 * tilt, 0.3 * turn)
-        self._rotate("head", 0.6 * nod, -0.6 * tilt, 0.7 * turn)
+        self.rotate("neck", 0.4 * nod, -0.4 * tilt, 0.3 * turn)
+        self.rotate("head", 0.6 * nod, -0.6 * tilt, 0.7 * turn)
 
     def arm(
         self, side: str, forward: float, sideways: float, twist: float = 0.0, bend: float = 0.0
     ) -> None:
         """Raise an arm forward and sideways, turn it outwards, and bend its elbow."""
         sign = _sign(side)
-        self._rotate(f"{side}_shoulder", -forward, sign * sideways, sign * twist)
-        self._rotate(f"{side}_elbow", -bend, 0.0, 0.0)
+        self.rotate(f"{side}_shoulder", -forward, sign * sideways, sign * twist)
+        self.rotate(f"{side}_elbow", -bend)
 
     def leg(
         self,
@@ -63,11 +63,12 @@ class JointAngles:
         sign = _sign(side)
         if toes is None:
             toes = float(np.clip(bend - forward, -35.0, 30.0))
-        self._rotate(f"{side}_hip", -forward, sign * sideways, sign * twist)
-        self._rotate(f"{side}_knee", bend, 0.0, 0.0)
-        self._rotate(f"{side}_ankle", -toes, 0.0, 0.0)
+        self.rotate(f"{side}_hip", -forward, sign * sideways, sign * twist)
+        self.rotate(f"{side}_knee", bend)
+        self.rotate(f"{side}_ankle", -toes)
 
-    def _rotate(self, joint: str, x: float, z: float, y: float) -> None:
+    def rotate(self, joint: str, x: float, z: float = 0.0, y: float = 0.0) -> None:
+        """Turn a joint by signed degrees about its parent's x and z and its own y."""
         self.values[JOINT_INDEX[joint]] += np.deg2rad((x, z, y))
 
 
@@ -192,7 +193,7 @@ def _reach(angles: JointAngles, rng: np.random.Generator) -> None:
 
 def _bend_over(angles: JointAngles, rng: np.random.Generator) -> None:
     hips, spine = rng.uniform(12, 38), rng.uniform(18, 42)
-    angles._rotate("pelvis", hips, 0.0, 0.0)
+    angles.rotate("pelvis", hips)
     angles.trunk(spine, rng.normal(0, 6), rng.normal(0, 8))
     angles.head(-rng.uniform(0, 30))
     bend = rng.uniform(2, 45)
@@ -211,7 +212,7 @@ def _lean(angles: JointAngles, rng: np.random.Generator) -> None:
 
 def _squat(angles: JointAngles, rng: np.random.Generator) -> None:
     pelvis, depth = rng.uniform(8, 25), rng.uniform(70, 108)
-    angles._rotate("pelvis", pelvis, 0.0, 0.0)
+    angles.rotate("pelvis", pelvis)
     angles.trunk(rng.uniform(8, 25), rng.normal(0, 3), rng.normal(0, 5))
     angles.head(-rng.uniform(5, 30))
     out = rng.uniform(8, 28)

@@ -10,9 +10,9 @@ from raypose.datasets.synthetic.shapes import Color, Layer, Part, Shape, hull, p
 
 def sample_prop(rng: np.random.Generator, size: float) -> Layer:
     """Draw a crate, a post, a plant or a sign about `size` pixels high, its foot at the origin."""
-    color: Color = tuple(rng.uniform(30, 225, 3).tolist())  # type: ignore[assignment]
+    blue, green, red = rng.uniform(30, 225, 3).tolist()
     build = (_crate, _post, _plant, _sign)[int(rng.integers(4))]
-    return paint([Part(1, 0.0, build(rng, size, color))])
+    return paint([Part(1, 0.0, build(rng, size, (blue, green, red)))])
 
 
 def _crate(rng: np.random.Generator, size: float, color: Color) -> list[Shape]:

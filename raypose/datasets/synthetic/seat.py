@@ -12,8 +12,8 @@ from raypose.datasets.synthetic.shapes import Part, Shape, hull, tint
 def seat_part(rng: np.random.Generator, body: BodyShape, posture: Posture, view: View) -> Part:
     """Build the seat: its top under the thighs, its foot at the height of the person's soles."""
     h = body.stature
-    feet = min(posture.position(f"{side}_{joint}")[1]
-               for side in ("left", "right") for joint in ("toe", "ankle"))  # fmt: skip
+    soles = [f"{side}_{joint}" for side in ("left", "right") for joint in ("toe", "ankle")]
+    feet = min(float(posture.position(joint)[1]) for joint in soles)
     top, bottom = -0.062 * h, min(feet - 0.02 * h, -0.2 * h)
     half, back, front = 0.13 * h, -0.12 * h, 0.13 * h
     color = tuple((np.array((90, 130, 170)) * rng.uniform(0.35, 1.2, 3)).tolist())
