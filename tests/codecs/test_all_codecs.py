@@ -151,16 +151,29 @@ def test_half_precision_outputs_decode_in_single(name: str) -> None:
 def test_decoding_leaves_its_input_alone(name: str) -> None:
     codec = build(name)
     outputs = noisy(outputs_of(codec.encode(points(2))), seed=3)
-    before = part(outputs, slice(None)) if isinstance(outputs, tuple) else outputs.clone()
-    before = before if isinstance(before, Tensor) else tuple(item.clone() for item in before)
+    tensors = [outputs] if isinstance(outputs, Tensor) else list(outputs)
+    before = [tensor.clone() for tensor in tensors]
 
     codec.decode(outputs)
 
-    pairs = (
-        [(outputs, before)] if isinstance(outputs, Tensor) else zip(outputs, before, strict=True)
-    )
-    for after, copy in pairs:
+    for after, copy in zip(tensors, before, strict=True):
         assert torch.equal(after, copy)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_encoding_stays_on_the_device(name: str) -> None:
+    targets = build(name).encode(points(2).to("meta"), torch.ones(2, 1, 5, device="meta"))
+
+    assert {value.device.type for value in targets.values()} == {"meta"}
+
+
+# The others look at values on the way, which a meta tensor does not have.
+@pytest.mark.parametrize("name", ["msra", "udp_combined", "simcc", "simcc_standard", "regression"])
+def test_decoding_stays_on_the_device(name: str) -> None:
+    outputs = outputs_of(build(name).encode(points(2)))
+    moved = outputs.to("meta") if isinstance(outputs, Tensor) else [o.to("meta") for o in outputs]
+
+    assert {value.device.type for value in build(name).decode(moved)} == {"meta"}
 
 
 @pytest.mark.gpu
