@@ -49,12 +49,11 @@ class BottomupGetHeatmapMask:
             mask = segmentations_to_mask(sample.meta.get("invalid_segs", []), (w, h))
         except DataError as error:
             raise DataError(f"sample {sample.id}: {error}") from error
-        # Up to 255, so that both interpolations keep their fractions.
-        mask = mask * np.uint8(255) if self.get_invalid else (1 - mask) * np.uint8(255)
+        mask = (mask if self.get_invalid else 1 - mask).astype(np.float32)
         if sample.transform is not None:
             mask = warp_image(mask, sample.transform.matrix, sample.transform.input_size)
         if self.heatmap_size is not None:
             size = (int(self.heatmap_size[0]), int(self.heatmap_size[1]))
             mask = cv2.resize(mask, size, interpolation=cv2.INTER_LINEAR)
-        sample.meta["heatmap_mask"] = mask > 127
+        sample.meta["heatmap_mask"] = mask > 0.5
         return sample

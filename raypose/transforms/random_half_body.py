@@ -15,8 +15,8 @@ from raypose.structures import PoseSample
 class RandomHalfBody:
     """Replace a box by one round the visible keypoints of half the body, with some probability.
 
-    Its center is the mean of these keypoints (as in Cai et al., "Learning Delicate Local
-    Representations for Multi-Person Pose Estimation", ECCV 2020).
+    Its center is the mean of these keypoints (as in Sun et al., "Deep High-Resolution
+    Representation Learning for Human Pose Estimation", CVPR 2019).
 
     Args:
         min_total_keypoints: least number of visible keypoints of a body to be cut.

@@ -53,7 +53,7 @@ RTMPOSE: list[dict[str, Any]] = [
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("ann_file")
     parser.add_argument("--images", default="", help="folder of the images")
     parser.add_argument("--seconds", type=float, default=5.0, help="for each measurement")
