@@ -103,6 +103,28 @@ def refine_keypoints_dark_udp(
     return points - _newton_step(dx, dy, dxx, dxy, dyy)
 
 
+def place_udp_without_peak(heatmaps: Tensor, blur_kernel_size: int) -> Tensor:
+    """Return where the reference's UDP step leads maps without a positive value.
+
+    Their peak is (-1, -1), and the cells round it are the first cell of the map and, across its
+    start, the last row of the map before: a meaningless place, but the reference's.
+
+    Args:
+        heatmaps: (B, K, H, W); before the first map of a sample comes its last.
+        blur_kernel_size: of the Gaussian, odd.
+
+    Returns:
+        (B, K, 2), which says something only for maps without a positive value.
+    """
+    response = udp_response(heatmaps.flatten(0, 1), blur_kernel_size).view(heatmaps.shape)
+    before = response.roll(1, dims=1).flatten(0, 1)
+    own, left, above = response.flatten(0, 1)[:, 0, 0], before[:, -1, -1], before[:, -1, 0]
+    dx, dy = 0.5 * (own - left), 0.5 * (own - above)
+    tiny = torch.finfo(torch.float32).eps
+    step = _newton_step(dx, dy, left - own + tiny, dy, above - own + tiny)
+    return (-1 - step).view(*heatmaps.shape[:2], 2)
+
+
 def udp_response(heatmaps: Tensor, blur_kernel_size: int) -> Tensor:
     """Return the maps (P, H, W) that `refine_keypoints_dark_udp` steps on, blurred logarithms."""
     return gaussian_blur(heatmaps, blur_kernel_size).clamp(_UDP_LOWEST, _UDP_LARGEST).log()

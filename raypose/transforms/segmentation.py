@@ -16,7 +16,7 @@ _FINE = 5  # COCO traces outlines on a grid as many times finer than pixels
 
 
 def segmentations_to_mask(segmentations: Sequence[Any], size: tuple[int, int]) -> Mask:
-    """Draw objects into one mask; the pixels that an outline goes through belong to its object.
+    """Draw objects into one mask.
 
     Args:
         segmentations: for each object a list of polygons [x, y, x, y, ...], or run lengths with
@@ -39,7 +39,8 @@ def segmentations_to_mask(segmentations: Sequence[Any], size: tuple[int, int]) -
             points = np.asarray(polygon, np.float64)
             if points.ndim != 1 or len(points) % 2:
                 raise DataError(f"a polygon is x, y, x, y, ..., got {polygon}")
-            mask |= polygon_to_mask(points.reshape(-1, 2), size)
+            if len(points):
+                mask |= polygon_to_mask(points.reshape(-1, 2), size)
     return mask
 
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 import zlib
+from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 INPUT_SEED = 20240101
+M = TypeVar("M", bound=nn.Module)
 
 
 @torch.no_grad()
-def draw_weights(module: nn.Module) -> nn.Module:
+def draw_weights(module: M) -> M:
     """Overwrite the weights: each state-dict entry from a generator seeded by its key.
 
     Vectors called `weight` and variances are uniform in 0.5..1.5, biases and means normal with

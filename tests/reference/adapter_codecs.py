@@ -15,6 +15,8 @@ from torch import Tensor
 from raypose.codecs import BaseKeypointCodec
 from raypose.ops import blur, gaussians, instances, offset_maps, peaks, refine
 from raypose.registry import CODECS
+from raypose.structures import CropTransform, PoseSample
+from raypose.transforms import BottomupGetHeatmapMask
 
 
 def build_codec(codec_cfg: dict[str, Any]) -> BaseKeypointCodec:
@@ -65,7 +67,10 @@ def encode_targets(
         targets["keypoint_weights"] = targets["keypoint_weights"] * torch.from_numpy(
             gt["dataset_keypoint_weights"]
         )
-    return {name: targets[name] for name in codec.target_keys if name in targets}
+    found = {name: targets[name] for name in codec.target_keys if name in targets}
+    if any(step["type"] == "BottomupGetHeatmapMask" for step in transforms):
+        found["heatmap_mask"] = _heatmap_mask(gt, meta, codec)
+    return found
 
 
 def codec_op(name: str, **inputs: Any) -> Any:
@@ -81,6 +86,19 @@ def codec_op(name: str, **inputs: Any) -> Any:
         for key, value in inputs.items()
     }
     return _OPERATIONS[name](**tensors)
+
+
+def _heatmap_mask(gt: dict[str, Any], meta: dict[str, Any], codec: Any) -> np.ndarray:
+    crop = CropTransform.from_matrix(
+        gt["warp_mat"], meta["input_center"], meta["input_scale"], tuple(meta["input_size"])
+    )
+    h, w = meta["img_shape"]
+    sample = PoseSample(
+        id="", img_shape=(h, w), transform=crop, meta={"invalid_segs": gt["invalid_segs"]}
+    )
+    return BottomupGetHeatmapMask(heatmap_size=codec.heatmap_size)(sample).meta["heatmap_mask"][
+        None
+    ]
 
 
 def _batch(value: Any) -> Any:

@@ -115,7 +115,7 @@ def mask(sample: PoseSample, **arguments: Any) -> np.ndarray:
 def test_mask_without_a_warp_marks_polygons(make_sample: MakeSample) -> None:
     outline = [[10, 5, 20, 5, 20, 10, 10, 10]]
     invalid = np.zeros((80, 120), bool)
-    invalid[5:11, 10:21] = True
+    invalid[5:10, 10:20] = True  # up to, not including, the far edges
     got = mask(make_sample(meta={"invalid_segs": [outline]}))
     assert got.shape == (80, 120)
     assert got.dtype == np.bool_

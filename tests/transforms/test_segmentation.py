@@ -62,3 +62,34 @@ def test_run_lengths_of_another_size() -> None:
         decode_rle({"size": [4, 6], "counts": [24]}, (5, 4))
     with pytest.raises(DataError, match="run lengths of 20 pixels"):
         decode_rle({"size": [4, 5], "counts": [25, -5]}, (5, 4))
+
+
+@pytest.mark.parametrize(
+    ("polygon", "counts"),
+    [
+        ([25.6, 5.6, 40.2, 5.6, 40.2, 20, 25.6, 20], "bh0>`00000000000000000000000000`4"),
+        (
+            [3.3, 2.1, 30.7, 8.9, 21.4, 27.6, 6.5, 19.2],
+            "l21m05L4K6J1O010O001O010O1O0010O01O0010O0N2N2N3M2N2N2N3Mk=",
+        ),
+        (
+            [10, 4, 44, 4, 10, 28, 44, 28],
+            "^:1f00@1>0B0=1C0<0D1:0F180H080H160J140L040L120N10000O110N021L04=000CL04ON02OO11O000O"
+            "20NO40L040LO60JO80H080HO:0FO<0DO=1CO>0BO`00X1",
+        ),
+        (
+            [-3, -2, 20.5, 10.5, 50, 40],
+            "01m010O010000O010O100O10O0100O100O010O100O10O100000000O1000000O100000000O10000O1Oi3",
+        ),
+    ],
+    ids=["box", "slanted", "crossing itself", "beyond the border"],
+)
+def test_polygons_are_drawn_as_coco_does(polygon: list[float], counts: str) -> None:
+    # The run lengths that COCO's own tools make of these polygons.
+    want = decode_rle({"size": [30, 45], "counts": counts}, (45, 30))
+
+    np.testing.assert_array_equal(segmentations_to_mask([[polygon]], (45, 30)), want)
+
+
+def test_an_empty_polygon_covers_nothing() -> None:
+    assert not segmentations_to_mask([[[]]], (6, 4)).any()

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from raypose.codecs.base import BaseKeypointCodec
@@ -113,9 +114,9 @@ class AssociativeEmbeddingHead(HeatmapHead):
         """Return `loss_kpt`, `loss_pull` and `loss_push`.
 
         Uses the targets `heatmaps` (B, K, H, W), `keypoint_weights` (B, N, K) and
-        `keypoint_indices` (B, N, K, 2), and `heatmap_mask` (B, 1, H, W) of the targets or the
-        annotations, 0 where people are not annotated. A heatmap, which all people share, counts
-        as much as the best known of their keypoints.
+        `keypoint_indices` (B, N, K, 2), and `heatmap_mask` (B, H, W), of any size, of the targets
+        or the annotations, 0 where people are not annotated. A heatmap, which all people share,
+        counts as much as the best known of their keypoints.
         """
         heatmaps, tags = self.forward(feats)
         targets = batch.targets
@@ -124,9 +125,11 @@ class AssociativeEmbeddingHead(HeatmapHead):
             weights.new_zeros(weights.shape[::2]) if weights.shape[1] == 0 else weights.amax(1)
         )
         mask = targets.get("heatmap_mask", batch.annotations.get("heatmap_mask"))
-        loss_kpt = self.loss_module["keypoint_loss"](
-            heatmaps, targets["heatmaps"], weights, None if mask is None else mask.to(heatmaps)
-        )
+        if mask is not None:
+            mask = mask.to(heatmaps).reshape(len(heatmaps), 1, *mask.shape[-2:])
+            if mask.shape[-2:] != heatmaps.shape[-2:]:
+                mask = F.interpolate(mask, heatmaps.shape[-2:], mode="bilinear").round()
+        loss_kpt = self.loss_module["keypoint_loss"](heatmaps, targets["heatmaps"], weights, mask)
         loss_pull, loss_push = self.loss_module["tag_loss"](
             self._tags_of_each_keypoint(tags), targets["keypoint_indices"]
         )

@@ -86,11 +86,11 @@ def test_an_image_without_people_gives_a_finite_loss() -> None:
     assert [value.item() for value in losses.values()] == [0, 0, 0]
 
 
-@pytest.mark.parametrize("where", ["targets", "annotations"])
-def test_masked_regions_do_not_count(where: str) -> None:
+@pytest.mark.parametrize(("where", "size"), [("targets", 16), ("annotations", SIZE)])
+def test_masked_regions_do_not_count(where: str, size: int) -> None:
     head, batch, feats = build(), encoded(), features()
-    mask = torch.ones(2, 1, 16, 16, dtype=torch.bool)
-    mask[..., :8] = False
+    mask = torch.ones(2, size, size, dtype=torch.bool)
+    mask[..., : size // 2] = False
     getattr(batch, where)["heatmap_mask"] = mask
     want = head.loss(feats, batch)["loss_kpt"]
     batch.targets["heatmaps"][..., :8] += 3
