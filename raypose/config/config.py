@@ -132,7 +132,7 @@ def load_config(name: str | Path, overrides: Sequence[str] = ()) -> Config:
     root = _with_import_paths(root, path)
     root = _with_inline_skeleton(root)
     config = Config(root, path)
-    _raise(problems + _problems(config), root)
+    _raise(problems + config_problems(config), root)
     return config
 
 
@@ -142,10 +142,11 @@ def check_config(config: Config) -> None:
     Raises:
         ConfigError: with every mistake.
     """
-    _raise(_problems(config), config.nodes)
+    _raise(config_problems(config), config.nodes)
 
 
-def _problems(config: Config) -> list[Problem]:
+def config_problems(config: Config) -> list[Problem]:
+    """Return every mistake of a config, its imports included (they are imported)."""
     root = config.nodes
     problems = _import_problems(root)
     problems += _section_problems(root)
