@@ -74,7 +74,8 @@ def peaks(heatmaps: Array) -> tuple[Array, Array]:
 def blurred(heatmap: Array, kernel: int) -> Array:
     """Blur one map with zeros beyond the border and keep its maximum."""
     border = kernel // 2
-    padded = cv2.GaussianBlur(np.pad(heatmap, border), (kernel, kernel), 0)
+    padded = cv2.copyMakeBorder(heatmap, *[border] * 4, cv2.BORDER_CONSTANT)
+    padded = cv2.GaussianBlur(padded, (kernel, kernel), 0)
     inner = padded[border:-border, border:-border]
     return inner * (heatmap.max() / inner.max())
 
@@ -97,8 +98,8 @@ def decode_newton(heatmaps: Array, kernel: int, wide: bool) -> tuple[Array, Arra
     points, scores = peaks(heatmaps)
     step = 2 if wide else 1
     for heatmap, point in zip(heatmaps, points, strict=True):
-        smooth = blurred(heatmap, kernel)
-        p = np.pad(np.log(np.clip(smooth, 1e-10 if wide else 1e-3, 50)), 2, mode="edge")
+        logs = np.log(np.clip(blurred(heatmap, kernel), 1e-10 if wide else 1e-3, 50))
+        p = cv2.copyMakeBorder(logs, 2, 2, 2, 2, cv2.BORDER_REPLICATE)
         x, y = point.astype(int) + 2
         dx, dy = (p[y, x + 1] - p[y, x - 1]) / 2, (p[y + 1, x] - p[y - 1, x]) / 2
         dxx = (p[y, x + step] - 2 * p[y, x] + p[y, x - step]) / step**2
@@ -125,10 +126,11 @@ def decode_simcc(vectors: Sequence[Array], kernels: Sequence[int] | None) -> tup
     scores = np.minimum(*(v.max(axis=1) for v in vectors))
     for axis, kernel in enumerate(kernels or ()):
         for k, vector in enumerate(vectors[axis]):
-            smooth = cv2.GaussianBlur(np.pad(vector, kernel // 2)[None], (kernel, 1), 0)[0]
-            smooth = smooth[kernel // 2 : -(kernel // 2)]
-            smooth = smooth * (vector.max() / smooth.max())
-            p = np.pad(np.log(np.clip(smooth, 1e-3, 50)), 2, mode="edge")
+            padded = np.zeros((1, len(vector) + kernel - 1), np.float32)
+            padded[0, kernel // 2 : -(kernel // 2)] = vector
+            smooth = cv2.GaussianBlur(padded, (kernel, 1), 0)[:, kernel // 2 : -(kernel // 2)]
+            logs = np.log(np.clip(smooth * (vector.max() / smooth.max()), 1e-3, 50))
+            p = cv2.copyMakeBorder(logs, 0, 0, 2, 2, cv2.BORDER_REPLICATE)[0]
             at = int(points[k, axis]) + 2
             slope, curvature = (p[at + 1] - p[at - 1]) / 2, (p[at + 2] - 2 * p[at] + p[at - 2]) / 4
             points[k, axis] -= slope / (curvature + 1e-9)

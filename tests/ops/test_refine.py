@@ -127,6 +127,25 @@ def test_udp_has_nothing_to_restore_on_a_map_of_zeros() -> None:
     assert moved.isnan().all()
 
 
+def test_udp_without_a_peak_reads_before_the_map() -> None:
+    maps = peaked_maps(6, 0.02).view(2, 3, 32, 24)
+    H, W = 34, 26  # with an edge of one cell, in which the reference looks up flat positions
+    logs = refine.udp_response(maps.flatten(0, 1), 5).view(2, 3, 32, 24)
+    padded = torch.nn.functional.pad(logs, (1, 1, 1, 1), mode="replicate").flatten(1).double()
+
+    placed = refine.place_udp_without_peak(maps, 5)
+
+    for k in range(3):
+        p = {d: padded[:, k * H * W + d] for d in (0, 1, W, W + 1, -1, -W, -W - 1)}
+        gradient = torch.stack([p[1] - p[-1], p[W] - p[-W]], dim=-1) / 2
+        dxx, dyy = p[1] - 2 * p[0] + p[-1], p[W] - 2 * p[0] + p[-W]
+        dxy = (p[W + 1] - p[1] - p[W] + 2 * p[0] - p[-1] - p[-W] + p[-W - 1]) / 2
+        hessian = torch.stack([dxx, dxy, dxy, dyy], dim=-1).view(2, 2, 2)
+        hessian += torch.finfo(torch.float32).eps * torch.eye(2)
+        want = -1 - torch.linalg.solve(hessian, gradient)
+        torch.testing.assert_close(placed[:, k], want.float(), rtol=1e-3, atol=1e-3)
+
+
 @pytest.mark.parametrize("scale", [1.0, 1e-3])
 def test_simcc_steps_on_the_whole_vector(scale: float) -> None:
     generator = torch.Generator().manual_seed(0)
