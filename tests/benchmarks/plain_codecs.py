@@ -74,7 +74,7 @@ def peaks(heatmaps: Array) -> tuple[Array, Array]:
 def blurred(heatmap: Array, kernel: int) -> Array:
     """Blur one map with zeros beyond the border and keep its maximum."""
     border = kernel // 2
-    padded = cv2.copyMakeBorder(heatmap, *[border] * 4, cv2.BORDER_CONSTANT)
+    padded = cv2.copyMakeBorder(heatmap, border, border, border, border, cv2.BORDER_CONSTANT)
     padded = cv2.GaussianBlur(padded, (kernel, kernel), 0)
     inner = padded[border:-border, border:-border]
     return inner * (heatmap.max() / inner.max())
