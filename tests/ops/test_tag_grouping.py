@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from raypose.ops.tag_grouping import group_by_tags
+from raypose.ops.tag_grouping import _assign, group_by_tags
 
 
 def candidates(entries: list[list[tuple[float, float]]], M: int = 3) -> tuple[np.ndarray, ...]:
@@ -79,3 +79,12 @@ def test_max_groups_keeps_the_first() -> None:
     _, scores = group_by_tags(*candidates(entries), keypoint_order=[0], value_thr=0.1, max_groups=2)
 
     np.testing.assert_allclose(scores, [[0.9], [0.8]])
+
+
+def test_of_equally_good_assignments_the_reference_takes_the_one_that_moves_least() -> None:
+    # Total distance 2 either way. Rows 1 to 3 each find their best column free and only the
+    # first, whose best ones are taken, moves others; the expected columns are the reference's.
+    distances = np.array([[2, 2, 1, 1], [2, 0, 1, 1], [1, 0, 0, 2], [2, 1, 2, 1]])
+    scores = np.array([0.375, 0.875, 0.125, 0.25])[:, None]
+
+    assert _assign(distances * 100 - scores) == [2, 1, 0, 3]

@@ -26,8 +26,8 @@ class RealNVP(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("loc", torch.zeros(2))
-        self.register_buffer("cov", torch.eye(2))
-        self.register_buffer("mask", torch.eye(2).flip(0).repeat(STEPS // 2, 1))
+        self.register_buffer("cov", torch.tensor([[1.0, 0.0], [0.0, 1.0]]))
+        self.register_buffer("mask", torch.tensor([[0.0, 1.0], [1.0, 0.0]] * (STEPS // 2)))
         self.s = nn.ModuleList(nn.Sequential(*_perceptron(), nn.Tanh()) for _ in range(STEPS))
         self.t = nn.ModuleList(nn.Sequential(*_perceptron()) for _ in range(STEPS))
         for module in self.modules():
