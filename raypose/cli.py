@@ -122,12 +122,12 @@ def _annotate(options: argparse.Namespace) -> None:
 
     config, weights = read_config(options.pose, options.weights, options.overrides)
     job = AnnotationJob(
-        source=options.input,
-        out=options.out,
+        source=options.input.resolve(),
+        out=options.out.resolve(),
         config=config.data,
-        weights=weights,
+        weights=weights.resolve(),
         detector=options.detector,
-        boxes=options.boxes,
+        boxes=None if options.boxes is None else options.boxes.resolve(),
         lifter=options.lifter,
     )
     progress = annotate(job, options.overwrite, show=_show_line)

@@ -28,8 +28,8 @@ class MocapDataset(BaseMocapDataset):
         image_size  (2,)          (w, h); the optical axis goes through the middle
         clip_names  (C,)          SUBJECT_ACTION...
 
-    2D keypoints are its projections, targets the poses in camera space in metres (`MPJPE` reports
-    millimetres).
+    2D keypoints are its projections, targets the poses in camera space in metres (`MPJPE` with
+    `scale: 1000` reports millimetres).
 
     Args:
         ann_file: the file.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -75,33 +74,35 @@ def _run_on_actors(job: AnnotationJob, shards: list[Shard]) -> Iterator[ShardRep
             per_actor = min(1.0, gpus / actors) if gpus else 0.0
         rows = [{"shard": shard.to_json()} for shard in shards]
         reports = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
-            _ShardActor,
+            _shard_actor(job),
             batch_size=1,
             compute=ray.data.ActorPoolStrategy(size=actors),
             num_cpus=budget.worker_cpus,
             num_gpus=per_actor,
-            fn_constructor_args=(job,),
-            # A shard is written whole or not at all, so doing it again does no harm.
-            max_restarts=-1,
-            max_task_retries=-1,
         )
         for batch in reports.iter_batches(batch_size=None, prefetch_batches=0):
             for text in batch["report"]:
                 yield ShardReport.from_json(str(text))
 
 
-class _ShardActor:
-    """Holds the models of one device and does shards."""
+def _shard_actor(job: AnnotationJob) -> type:
+    """Return the class of an actor that holds the models of one device and does shards.
 
-    def __init__(self, job: AnnotationJob) -> None:
-        # Actors share the cores of their node; threads of several would fight over them.
-        torch.set_num_threads(1)
-        cv2.setNumThreads(1)
-        self._annotator = job.build()
-        self._out = Path(job.out)
+    Ray Data starts a dead actor again and repeats its shard; a shard is written whole or not at
+    all, so that does no harm. The job is part of the class, since constructor arguments may be
+    gone when an actor is started again.
+    """
 
-    def __call__(self, batch: dict[str, Any]) -> dict[str, list[str]]:
-        reports = [
-            self._annotator(Shard.from_json(str(text)), self._out) for text in batch["shard"]
-        ]
-        return {"report": [report.to_json() for report in reports]}
+    class ShardActor:
+        def __init__(self) -> None:
+            # Actors share the cores of their node; threads of several would fight over them.
+            torch.set_num_threads(1)
+            cv2.setNumThreads(1)
+            self._annotator = job.build()
+
+        def __call__(self, batch: dict[str, Any]) -> dict[str, list[str]]:
+            shards = [Shard.from_json(str(text)) for text in batch["shard"]]
+            reports = [self._annotator(shard, job.out) for shard in shards]
+            return {"report": [report.to_json() for report in reports]}
+
+    return ShardActor

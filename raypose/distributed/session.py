@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import ray
+import ray.data
 
 from raypose.errors import RayposeError
 
@@ -34,13 +35,19 @@ def ray_session(address: str | None = None) -> Iterator[None]:
         logging_level=logging.ERROR,
         log_to_driver=False,
     )
-    context = ray.data.DataContext.get_current()
-    context.enable_progress_bars = False
-    context.print_on_execution_start = False
+    quiet_ray_data()
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def quiet_ray_data() -> None:
+    """Leave progress to raypose: in this process Ray Data speaks up only when something fails."""
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
 
 
 def enter_folder(folder: str) -> None:

@@ -1,6 +1,6 @@
 """Errors of lifted 3D poses over a data set: `MPJPE` and `SimpleMPJPE`.
 
-The numbers are in the unit of the poses. T target frames, K keypoints.
+The numbers are in the unit of the poses, times `scale`. T target frames, K keypoints.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ class SimpleMPJPE(SampleMetric):
 
     Args:
         mode: `mpjpe`; `p-mpjpe`, after the best similarity; or `n-mpjpe`, after the best scale.
+        scale: put on every error; 1000 gives millimetres for poses in metres.
         prefix: put before the names of the numbers.
         skip_list: samples to leave out, by the file name of their target without its extension,
             such as `S9_Walking`.
@@ -59,6 +60,7 @@ class SimpleMPJPE(SampleMetric):
     def __init__(
         self,
         mode: str = "mpjpe",
+        scale: float = 1.0,
         prefix: str | None = None,
         skip_list: Sequence[str] = (),
         skeleton: SkeletonLike | None = None,
@@ -67,6 +69,7 @@ class SimpleMPJPE(SampleMetric):
         if mode not in _ALIGNMENTS:
             raise ConfigError(f"mode is one of {', '.join(_ALIGNMENTS)}, got {mode!r}")
         self.mode = mode
+        self.scale = scale
         self.skip_list = set(skip_list)
 
     def process(self, sample: PoseSample, poses: Poses) -> LiftedPoses | None:
@@ -94,12 +97,13 @@ class SimpleMPJPE(SampleMetric):
         return {self.mode.upper(): self._error(records)}
 
     def _error(self, records: Sequence[LiftedPoses]) -> float:
-        return keypoint_mpjpe(
+        error = keypoint_mpjpe(
             np.concatenate([record.pred for record in records]),
             np.concatenate([record.gt for record in records]),
             np.concatenate([record.mask for record in records]),
             _ALIGNMENTS[self.mode],
         )
+        return self.scale * error
 
 
 @METRICS.register_module()
@@ -111,6 +115,7 @@ class MPJPE(SimpleMPJPE):
 
     Args:
         mode: `mpjpe`; `p-mpjpe`, after the best similarity; or `n-mpjpe`, after the best scale.
+        scale: put on every error; 1000 gives millimetres for poses in metres.
         prefix: put before the names of the numbers.
         skip_list: samples to leave out, by the file name of their target without its extension,
             such as `S9_Walking`.

@@ -1,0 +1,237 @@
+"""`raypose demo`: the whole chain on pictures it draws itself, in a few minutes on a laptop.
+
+drawn people -> Ray Data and Ray Train -> evaluation -> annotation of new pictures -> report
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+import yaml
+
+from raypose.config import Config, load_config
+from raypose.datasets.synthetic import write_synthetic_people
+from raypose.distributed.annotate import annotate
+from raypose.distributed.session import ray_session
+from raypose.distributed.train import train
+from raypose.inference.annotation_job import AnnotationJob
+from raypose.inference.overlays import poses_of, read_annotations
+from raypose.ops.oks import oks_iou
+from raypose.registry import DATASETS
+from raypose.structures import Poses, PoseSample, Skeleton
+from raypose.visualization import Chart, Command, Example, Number, Report, Stage, write_report
+
+Array = npt.NDArray[np.float32]
+
+_TRAIN, _VAL, _NEW = 1000, 120, 24
+_SHOWN, _WORST = 12, 6
+
+
+def run_demo(out: Path, seed: int, show: Callable[[str], None]) -> dict[str, float]:
+    """Make data, train, evaluate, annotate and report.
+
+    Args:
+        out: folder of everything made: `config.yaml`, `best.pth`, `metrics.json`, `report.html`,
+            `serve.yaml`, `pictures/`, `pictures.json`, `annotations/` and `data/`.
+        seed: of the pictures, the weights and the order.
+        show: is given lines of progress.
+
+    Returns:
+        The numbers of `metrics.json`.
+    """
+    stages: list[Stage] = []
+    started = time.monotonic()
+
+    def finish(name: str, detail: str) -> None:
+        seconds = time.monotonic() - started - sum(stage.seconds for stage in stages)
+        stages.append(Stage(name=name, seconds=seconds, detail=detail))
+        show(f"[{time.monotonic() - started:5.0f} s] {name.lower()}: {detail}")
+
+    out = out.resolve()
+    _clear(out)
+    data = out / "data"
+    processes = 0 if (os.cpu_count() or 1) == 1 else 2
+    show(f"drawing {_TRAIN + _VAL + _NEW} pictures of people ...")
+    for split, count in (("train", _TRAIN), ("val", _VAL)):
+        write_synthetic_people(data, count, seed, split, num_workers=processes)
+    new = write_synthetic_people(out / "new", _NEW, seed, "new")
+    _lay_out_pictures(new, out)
+    overrides = [f"data_root={data}", f"train.seed={seed}"]
+    config = load_config("demo", overrides)
+    finish("Drawn", f"{_TRAIN} pictures to train on, {_VAL} to measure on, {_NEW} new ones")
+    with ray_session():
+        show("starting Ray Train workers ...")
+        metrics = train(config, out)
+        finish(
+            "Trained",
+            f"{config.train.epochs} epochs, {metrics['samples/s']:.0f} people/s, "
+            f"AP {metrics['coco/AP']:.3f} on people it has not seen",
+        )
+        job = AnnotationJob(
+            source=out / "pictures",
+            out=out / "annotations",
+            config=config.data,
+            weights=out / "best.pth",
+            boxes=out / "pictures.json",
+        )
+        progress = annotate(job)
+        finish("Annotated", f"{progress.instances} people in {progress.done} new pictures")
+    _write_serve_file(out)
+    write_report(_report(out, config, metrics, stages, seed), out / "report.html")
+    finish("Reported", str(out / "report.html"))
+    show(f"\nopen {out / 'report.html'}, then try:  raypose serve {out / 'serve.yaml'}")
+    return metrics
+
+
+def _clear(out: Path) -> None:
+    """Remove what an earlier demo left, and nothing else."""
+    out.mkdir(parents=True, exist_ok=True)
+    for name in ("data", "new", "pictures", "annotations", "ray"):
+        shutil.rmtree(out / name, ignore_errors=True)
+
+
+def _lay_out_pictures(annotations: Path, out: Path) -> None:
+    """Move the new pictures to `pictures/` and their annotations to `pictures.json`."""
+    content = json.loads(annotations.read_text(encoding="utf-8"))
+    (out / "pictures").mkdir()
+    for image in content["images"]:
+        source = annotations.parent / "images" / image["file_name"]
+        image["file_name"] = source.name
+        source.replace(out / "pictures" / source.name)
+    (out / "pictures.json").write_text(json.dumps(content), encoding="utf-8")
+    shutil.rmtree(annotations.parent)
+
+
+def _write_serve_file(out: Path) -> None:
+    text = yaml.safe_dump({"pose": {"weights": "best.pth"}, "port": 8000}, sort_keys=False)
+    lead = (
+        "# Serve the model of the demo:  raypose serve " + str(out / "serve.yaml") + "\n"
+        "# There is no detector here: send boxes, or a picture of one person.\n"
+    )
+    (out / "serve.yaml").write_text(lead + text, encoding="utf-8")
+
+
+def _report(
+    out: Path, config: Config, metrics: dict[str, float], stages: list[Stage], seed: int
+) -> Report:
+    skeleton = config.skeleton
+    assert skeleton is not None, "the demo's config names its skeleton"
+    examples = _examples(out, skeleton)
+    worst = sorted(examples, key=lambda example: example.score or 0.0)[:_WORST]
+    checkpoint = torch.load(out / "last.pth", map_location="cpu", weights_only=True)
+    history = checkpoint["history"]
+    total = sum(stage.seconds for stage in stages)
+    return Report(
+        title="raypose demo",
+        summary=(
+            f"A pose estimator, trained from nothing in {total:.0f} seconds on drawn people: Ray "
+            "Data drew the crops, Ray Train the gradients, and Ray Data annotated the pictures "
+            "below, which were not in the training set."
+        ),
+        skeleton=skeleton,
+        numbers=[
+            Number(label="AP", value=f"{metrics['coco/AP']:.3f}", note="COCO keypoints, OKS"),
+            Number(label="AP at OKS 0.5", value=f"{metrics['coco/AP .5']:.3f}"),
+            Number(label="AR", value=f"{metrics['coco/AR']:.3f}"),
+            Number(label="people a second", value=f"{metrics['samples/s']:.0f}", note="training"),
+        ],
+        stages=stages,
+        charts=[
+            _chart("Training loss", history, {"loss": "loss"}),
+            _chart("Average precision", history, {"AP": "coco/AP", "AP at 0.5": "coco/AP .5"}),
+        ],
+        examples=examples[:_SHOWN],
+        worst=worst,
+        commands=[
+            Command(line=f"raypose serve {out / 'serve.yaml'}", about="Answer over HTTP."),
+            Command(
+                line=f"curl -F image=@{out / 'pictures' / '000000.jpg'} "
+                "http://127.0.0.1:8000/v1/pose",
+                about="Ask it.",
+            ),
+            Command(
+                line=f"raypose annotate FOLDER --pose {out / 'best.pth'} --out poses",
+                about="Annotate pictures of your own to Parquet.",
+            ),
+        ],
+        footer=f"seed {seed}",
+    )
+
+
+def _chart(title: str, history: list[dict[str, float]], lines: dict[str, str]) -> Chart:
+    return Chart(
+        title=title,
+        x_label="epoch",
+        series={
+            name: [(row["epoch"], row[key]) for row in history if key in row]
+            for name, key in lines.items()
+        },
+    )
+
+
+def _examples(out: Path, skeleton: Skeleton) -> list[Example]:
+    """Return the new pictures with their annotations and the truth, most people first."""
+    truth_of = _truths(out, skeleton)
+    examples = []
+    for row in read_annotations(out / "annotations"):
+        image = cv2.imread(str(out / "pictures" / row["source"]))
+        prediction = poses_of(row, skeleton.num_keypoints)
+        truth, areas = truth_of[row["source"]]
+        scores = _scores(prediction, truth, areas, skeleton)
+        examples.append(
+            Example(
+                image=np.asarray(image, np.uint8),
+                prediction=prediction,
+                truth=truth,
+                caption=f"{row['source']}: {len(truth)} people",
+                score=float(scores.mean()) if len(scores) else None,
+            )
+        )
+    return examples
+
+
+def _truths(out: Path, skeleton: Skeleton) -> dict[str, tuple[Poses, Array]]:
+    """Return the poses and areas that were drawn, by the name of the picture."""
+    dataset = DATASETS.build(
+        {
+            "type": "CocoDataset",
+            "data_root": str(out),
+            "ann_file": "pictures.json",
+            "data_mode": "bottomup",
+            "skeleton": skeleton,
+        }
+    )
+    return {Path(sample.img_path).name: _truth(sample) for sample in dataset}
+
+
+def _truth(sample: PoseSample) -> tuple[Poses, Array]:
+    assert sample.keypoints is not None
+    assert sample.keypoints_visible is not None
+    labelled = (sample.keypoints_visible > 0).astype(np.float32)
+    poses = Poses(keypoints=sample.keypoints, keypoint_scores=labelled, bboxes=sample.bboxes)
+    areas = np.zeros(len(poses)) if sample.areas is None else sample.areas
+    return poses, areas
+
+
+def _scores(prediction: Poses, truth: Poses, areas: Array, skeleton: Skeleton) -> Array:
+    """Return for each person drawn the OKS of the best prediction."""
+    if not len(truth) or not len(prediction):
+        return np.zeros(len(truth), np.float32)
+    certain = np.ones_like(prediction.keypoint_scores)
+    found = np.dstack([prediction.keypoints, certain])
+    drawn = np.dstack([truth.keypoints, truth.keypoint_scores])
+    # OKS takes the mean of two areas; the one that was drawn counts.
+    matrix = [
+        oks_iou(drawn[i], found, areas[i], np.full(len(found), areas[i]), skeleton.sigmas, 0.5)
+        for i in range(len(drawn))
+    ]
+    return np.asarray(matrix, np.float32).max(axis=1)
