@@ -151,14 +151,8 @@ def config_problems(config: Config) -> list[Problem]:
     problems = _import_problems(root)
     problems += _section_problems(root)
     problems += type_problems(root)
-    skeleton = None
-    try:
-        skeleton = config.skeleton
-    except ConfigError as error:
-        mark = root.nearest(("skeleton",)).mark
-        problems += [Problem(mark, ("skeleton",), line) for line in error.problems]
-    problems += rule_problems(root, skeleton)
-    return problems
+    skeleton = _skeleton(config, problems)
+    return problems + list(rule_problems(root, skeleton))
 
 
 def _raise(problems: list[Problem], root: Node) -> None:
@@ -179,6 +173,18 @@ def _section_problems(root: Node) -> list[Problem]:
         Problem(root.nearest(path).mark, path, message)
         for path, message in section_problems(Experiment, root.plain())
     ]
+
+
+def _skeleton(config: Config, problems: list[Problem]) -> Skeleton | None:
+    """Return the skeleton, None if there is none or it has mistakes."""
+    node = config.nodes.child("skeleton")
+    if node is None or not isinstance(node.value, (str, dict)):
+        return None
+    try:
+        return config.skeleton
+    except ConfigError as error:
+        problems += [Problem(node.mark, ("skeleton",), line) for line in error.problems]
+        return None
 
 
 def _import_problems(root: Node) -> list[Problem]:

@@ -59,6 +59,9 @@ def parse(text: str, mark: Mark, problems: list[Problem]) -> Node:
         spot = error.problem_mark or error.context_mark
         line = spot.line + 1 if spot is not None and mark.line is not None else mark.line
         what = " ".join(part for part in (error.context, error.problem) if part)
+        lines = text.splitlines()
+        if spot is not None and spot.line < len(lines) and "${" in lines[spot.line]:
+            what += '; inside { } and [ ] a reference needs quotes: "${codec}"'
         raise ConfigError(f"{Mark(mark.file, line)}: not valid YAML: {what}") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{mark}: not valid YAML: {error}") from error

@@ -57,6 +57,8 @@ def _message(item: Mapping[str, Any], section: type[BaseModel], location: Sequen
     if kind == "literal_error":
         known = [name.strip("'") for name in context["expected"].replace(" or ", ", ").split(", ")]
         return f"got {given!r}, expected {_any_of(known)}.{did_you_mean(str(given), known)}"
+    if kind == "model_type":
+        return f"got {_brief(given)}, expected a mapping"
     message = item["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
     for word, plain in _PLAIN_WORDS:
         message = message.replace(word, plain)
@@ -66,7 +68,6 @@ def _message(item: Mapping[str, Any], section: type[BaseModel], location: Sequen
 
 
 _PLAIN_WORDS = (
-    ("a valid dictionary or instance of", "a mapping, a"),
     ("a valid dictionary", "a mapping"),
     ("a valid list", "a list"),
     ("a valid string", "a text"),

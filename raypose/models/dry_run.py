@@ -7,10 +7,12 @@ and no memory for any model.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd
 
 from raypose.config import Config, build_model
 from raypose.errors import ConfigError
@@ -31,29 +33,29 @@ def dry_run(config: Config) -> Any:
     with torch.device("meta"):
         model: nn.Module = build_model(config).eval()
     codec: Mapping[str, Any] = config.data.get("codec") or {}
-    inputs = torch.empty(_input_shape(config, model, codec), device="meta")
+    inputs = torch.empty(_input_shape(config, codec), device="meta")
     where = config.path or "the config"
-    entered: list[str] = ["model"]
-    handles = [
-        module.register_forward_pre_hook(lambda _m, _i, name=name: entered.append(name))
-        for name, module in model.named_modules(prefix="model")
-    ]
+    entered = ["model"]
+
+    def enter(module: nn.Module, given: tuple[Any, ...], name: str) -> None:
+        entered.append(name)
+        _check_channels(module, given)
+
+    for name, module in model.named_modules(prefix="model"):
+        module.register_forward_pre_hook(partial(enter, name=name))
     try:
         with torch.no_grad():
             outputs = model(inputs)
     except (RuntimeError, ValueError, IndexError) as error:
         reason = str(error).splitlines()[0]
         raise ConfigError(f"{where}: {entered[-1]}: {reason}") from error
-    finally:
-        for handle in handles:
-            handle.remove()
     problem = _wrong_size(outputs, codec)
     if problem is not None:
         raise ConfigError(f"{where}: model.head: {problem}")
     return outputs
 
 
-def _input_shape(config: Config, model: nn.Module, codec: Mapping[str, Any]) -> tuple[int, ...]:
+def _input_shape(config: Config, codec: Mapping[str, Any]) -> tuple[int, ...]:
     """Return the shape of a batch: images (B, 3, H, W), or keypoints (B, C, T) for a lifter."""
     size = codec.get("input_size")
     if size is not None:
@@ -66,6 +68,19 @@ def _input_shape(config: Config, model: nn.Module, codec: Mapping[str, Any]) -> 
             frames *= int(kernel)
         return (_BATCH, int(backbone["in_channels"]), frames)
     return (_BATCH, 3, 256, 256)
+
+
+def _check_channels(module: nn.Module, given: tuple[Any, ...]) -> None:
+    """Raise for an input of another width; on `meta` torch lets some of them pass."""
+    if isinstance(module, _ConvNd):
+        expected, axis = module.in_channels, 1
+    elif isinstance(module, nn.Linear):
+        expected, axis = module.in_features, -1
+    else:
+        return
+    got = given[0].shape[axis]
+    if got != expected:
+        raise ValueError(f"made for {expected} channels, got {got}")
 
 
 def _wrong_size(outputs: Any, codec: Mapping[str, Any]) -> str | None:
@@ -85,9 +100,10 @@ def _wrong_size(outputs: Any, codec: Mapping[str, Any]) -> str | None:
 
 
 def _heatmaps(outputs: Any) -> Tensor | None:
-    while isinstance(outputs, (list, tuple)) and outputs:
-        outputs = outputs[0]
-    return outputs if isinstance(outputs, Tensor) and outputs.ndim == 4 else None
+    first: Any = outputs
+    while isinstance(first, (list, tuple)) and first:
+        first = first[0]
+    return first if isinstance(first, Tensor) and first.ndim == 4 else None
 
 
 def _is_pair(outputs: Any) -> bool:

@@ -1,0 +1,86 @@
+"""The file of `raypose serve`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from raypose.config import load_serve_config
+from raypose.errors import ConfigError
+from tests.config.conftest import MODEL, Write
+
+
+def test_files_beside_the_serve_file_are_found(write: Write, tmp_path: Path) -> None:
+    for name in ("demo/config.yaml", "demo/best.pth", "demo/person.onnx"):
+        write(name, "")
+    path = write(
+        "demo/serve.yaml",
+        "port: 9000\npose: {config: config.yaml, weights: best.pth}\n"
+        "detector: {model: person.onnx, num_replicas: 2}\n",
+    )
+    section = load_serve_config(path, ["host=0.0.0.0", "pose.max_batch_size=4"])
+    assert (section.host, section.port) == ("0.0.0.0", 9000)
+    assert section.pose.config == str(tmp_path / "demo" / "config.yaml")
+    assert section.pose.weights == str(tmp_path / "demo" / "best.pth")
+    assert section.pose.max_batch_size == 4
+    assert section.detector is not None
+    assert section.detector.model == str(tmp_path / "demo" / "person.onnx")
+    assert section.detector.num_replicas == 2
+    assert section.lifter is None
+
+
+def test_a_config_by_name(write: Write, repository: Path) -> None:
+    name = "td-hm_res50_8xb64-210e_coco-256x192"
+    write("w.pth", "")
+    section = load_serve_config(write("s.yaml", f"pose: {{config: {name}, weights: w.pth}}\n"))
+    assert section.pose.config is not None
+    assert Path(section.pose.config).is_relative_to(repository / "configs")
+
+
+def test_the_config_of_an_experiment_serves_its_own_model(write: Write) -> None:
+    path = write("exp.yaml", MODEL + "serve: {port: 9001}\n")
+    section = load_serve_config(path, ["serve.max_instances=5"])
+    assert section.pose.config == str(path)
+    assert (section.port, section.max_instances) == (9001, 5)
+
+
+def test_weights_may_hold_their_config(write: Write, tmp_path: Path) -> None:
+    write("best.pth", "")
+    section = load_serve_config(write("s.yaml", "pose: {weights: best.pth}\n"))
+    assert section.pose.config is None
+    assert section.pose.weights == str(tmp_path / "best.pth")
+
+
+@pytest.fixture
+def problems(write: Write) -> Callable[..., list[str]]:
+    def function(text: str) -> list[str]:
+        with pytest.raises(ConfigError) as caught:
+            load_serve_config(write("s.yaml", text))
+        return caught.value.problems
+
+    return function
+
+
+def test_every_mistake_at_once(problems: Callable[..., list[str]], write: Write) -> None:
+    write("weights.pth", "")
+    text = (
+        "prot: 8000\npose:\n  config: no_such_config\n  weights: weight.pth\n"
+        "  num_replicas: 0\nlifter: {weights: x.pth}\n"
+    )
+    found = problems(text)
+    assert found[0].startswith("s.yaml:1: prot: unknown key. Did you mean 'port'?")
+    assert found[1].startswith("s.yaml:3: pose.config: there is no config 'no_such_config'")
+    assert found[2:] == [
+        "s.yaml:4: pose.weights: there is no file 'weight.pth'. Did you mean 'weights.pth'?",
+        "s.yaml:5: pose.num_replicas: got 0, expected greater than 0",
+        "s.yaml:6: lifter: 'config' is missing",
+        "s.yaml:6: lifter.weights: there is no file 'x.pth'.",
+    ]
+
+
+def test_a_pose_model_is_needed(problems: Callable[..., list[str]]) -> None:
+    assert problems("port: 8000\n") == [
+        "s.yaml:1: pose: 'config', or 'weights' that hold their config, is missing"
+    ]
