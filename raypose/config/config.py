@@ -132,7 +132,9 @@ def load_config(name: str | Path, overrides: Sequence[str] = ()) -> Config:
     root = _with_import_paths(root, path)
     root = _with_inline_skeleton(root)
     config = Config(root, path)
-    _raise(problems + config_problems(config), root)
+    problems += config_problems(config)
+    if problems:
+        raise ConfigError(report(problems))
     return config
 
 
@@ -142,30 +144,24 @@ def check_config(config: Config) -> None:
     Raises:
         ConfigError: with every mistake.
     """
-    _raise(config_problems(config), config.nodes)
+    problems = config_problems(config)
+    if problems:
+        raise ConfigError(report(problems))
 
 
 def config_problems(config: Config) -> list[Problem]:
-    """Return every mistake of a config, its imports included (they are imported)."""
+    """Return every mistake of a config, whose imports are imported for that.
+
+    What is only wrong because a reference leads nowhere, which is reported already, is left out.
+    """
     root = config.nodes
     problems = _import_problems(root)
     problems += _section_problems(root)
     problems += type_problems(root)
     skeleton = _skeleton(config, problems)
-    return problems + list(rule_problems(root, skeleton))
-
-
-def _raise(problems: list[Problem], root: Node) -> None:
-    """Raise what was found, without what only follows from a reference that leads nowhere."""
+    problems += rule_problems(root, skeleton)
     broken = {path for path, node in root.walk() if node.broken}
-    found = [
-        problem
-        for problem in problems
-        if not any(problem.path[: len(path)] == path for path in broken)
-        or "refer" in problem.message
-    ]
-    if found:
-        raise ConfigError(report(found))
+    return [p for p in problems if not any(p.path[: len(path)] == path for path in broken)]
 
 
 def _section_problems(root: Node) -> list[Problem]:

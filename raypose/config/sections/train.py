@@ -68,7 +68,6 @@ class TrainSection(Section):
         sync_bn: batch norm statistics over all workers.
         use_dataset_keypoint_weights: multiply the skeleton's weights into the targets'.
         load_from: weights to start from; the state of the optimizer is not read.
-        resume: go on from the last checkpoint of the work folder, if there is one.
     """
 
     epochs: PositiveInt = 210
@@ -88,4 +87,3 @@ class TrainSection(Section):
     sync_bn: bool = False
     use_dataset_keypoint_weights: bool = False
     load_from: str | None = None
-    resume: bool = False
