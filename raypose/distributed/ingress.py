@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import inspect
 import json
 import math
 import time
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, TypeVar, get_type_hints
 
 from fastapi import FastAPI, HTTPException, Request
 from ray import serve
@@ -22,9 +23,23 @@ from raypose.ops.image_headers import image_size
 from raypose.structures import Poses
 
 app = FastAPI(title="raypose", summary="Poses of the people in an image, in 2D and 3D.")
+T = TypeVar("T")
+
+
+def _with_evaluated_annotations(cls: type[T]) -> type[T]:
+    """Turn the annotations of methods from text to types.
+
+    Ray Serve sends methods to a replica without the names that only their annotations use; FastAPI
+    reads these there and would take a `Request` it cannot find for a query parameter.
+    """
+    for method in vars(cls).values():
+        if inspect.isfunction(method):
+            method.__annotations__ = get_type_hints(method)
+    return cls
 
 
 @serve.ingress(app)
+@_with_evaluated_annotations
 class Ingress:
     """Checks requests, sends them down the chain and answers in JSON.
 
