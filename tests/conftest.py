@@ -61,6 +61,17 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
+def synthetic_people(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a few drawn people in COCO form: `train.json`, `val.json`, `images/`."""
+    from raypose.datasets.synthetic import write_synthetic_people
+
+    folder = tmp_path_factory.mktemp("people")
+    for split, count in (("train", 10), ("val", 5)):
+        write_synthetic_people(folder, count, seed=0, split_name=split)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def ray_session() -> Iterator[None]:
     """One local Ray for the whole test run: starting it takes longer than most tests."""
     import ray

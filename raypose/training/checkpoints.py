@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from raypose.errors import CheckpointError
+from raypose.models.checkpoint import read_checkpoint
 from raypose.training.ema import ExponentialMovingAverage
 
 
@@ -63,13 +64,13 @@ class TrainingState:
         torch.save(content, path)
         return path
 
-    def restore(self, path: Path, device: torch.device) -> None:
+    def restore(self, path: Path) -> None:
         """Go on from a file that `save` wrote.
 
         Raises:
-            CheckpointError: if the file holds weights only, or those of another model.
+            CheckpointError: if the file holds weights only, or those of another model or optimizer.
         """
-        content = torch.load(path, map_location=device, weights_only=True)
+        content = read_checkpoint(path)
         missing = {"state_dict", "optimizer", "epoch"} - set(content)
         if missing:
             raise CheckpointError(
@@ -78,13 +79,17 @@ class TrainingState:
             )
         try:
             self.model.load_state_dict(content.get("raw_state_dict", content["state_dict"]))
-        except RuntimeError as error:
-            raise CheckpointError(f"cannot resume from {path}: {error}") from error
-        self.optimizer.load_state_dict(content["optimizer"])
-        self.scaler.load_state_dict(content["scaler"])
-        if self.ema is not None and "ema_steps" in content:
+            self.optimizer.load_state_dict(content["optimizer"])
+        except (RuntimeError, ValueError) as error:
+            raise CheckpointError(
+                f"cannot resume from {path}, a run of another model or optimizer: {error}"
+            ) from error
+        if content["scaler"]:  # empty without fp16
+            self.scaler.load_state_dict(content["scaler"])
+        if self.ema is not None:
+            # A run that had no average so far starts it from its weights.
             self.ema.module.load_state_dict(content["state_dict"])
-            self.ema.steps = content["ema_steps"]
+            self.ema.steps = content.get("ema_steps", 0)
         self.epoch = content["epoch"]
         self.best = content["best"]
         self.metrics = content["metrics"]

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from raypose.errors import ConfigError, did_you_mean
 from raypose.evaluation.base import BaseMetric
 from raypose.models.estimators.base import BasePoseEstimator
 from raypose.structures import PoseBatch, Poses, PoseSample
 from raypose.training.runtime import Runtime
 
-_LOWER_IS_BETTER = ("EPE", "NME", "MPJPE", "LOSS")
+_LOWER_IS_BETTER = ("EPE", "NME", "MPJPE", "LOSS", "ERROR")
 _MAIN = ("coco/AP", "coco-wholebody/AP", "PCK", "AUC", "EPE", "NME", "MPJPE")
 
 
@@ -56,7 +57,8 @@ def evaluate(
             for metric in metrics:
                 metric.update(sample, Poses.from_row(row))
         for metric in metrics:
-            result.update(metric.compute())
+            # Plain floats: numpy's would not be read back from a checkpoint.
+            result.update({name: float(value) for name, value in metric.compute().items()})
     return runtime.broadcast(result)
 
 
@@ -67,14 +69,19 @@ def main_metric(metrics: dict[str, float], wanted: str | None) -> str | None:
         metrics: numbers of an evaluation.
         wanted: the one asked for; without it the best known one of those there are.
 
+    Returns:
+        Its name, None if nothing was measured.
+
     Raises:
-        ValueError: if the one asked for is not there.
+        ConfigError: if the one asked for is not there.
     """
+    if not metrics:
+        return None
     if wanted is not None:
-        if metrics and wanted not in metrics:
-            raise ValueError(
+        if wanted not in metrics:
+            raise ConfigError(
                 f"train.save_best: no metric is called '{wanted}'; there are "
-                f"{', '.join(sorted(metrics))}"
+                f"{', '.join(sorted(metrics))}.{did_you_mean(wanted, metrics)}"
             )
         return wanted
     return next((name for name in _MAIN if name in metrics), next(iter(metrics), None))

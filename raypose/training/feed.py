@@ -6,20 +6,26 @@ feed of its own in `raypose.distributed`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Protocol
 
 import cv2
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from raypose.errors import DataError
+from raypose.errors import DataError, RayposeError
 from raypose.structures import PoseBatch, PoseSample
 from raypose.training.order import SampleOrder
 
 Pipeline = Callable[[PoseSample, int], PoseSample | None]
+Load = Callable[[Sequence[PoseSample], int, int, Pipeline], PoseSample]
+Key = tuple[int, int]
+"""Epoch and position in the dataset."""
+
 _TRIES = 20
+# Samples of a validation from which starting loader processes takes less time than it saves.
+_WORTH_PROCESSES = 2000
 
 
 class Feed(Protocol):
@@ -47,7 +53,8 @@ class LocalFeed:
         train: dataset and transforms of training.
         val: dataset and transforms of validation.
         val_batch_size: samples of a validation batch of this process.
-        num_workers: loader processes; 0 loads in this one.
+        num_workers: loader processes of training, and of a validation that is long enough to
+            be worth them; 0 loads in this one.
         pin_memory: for copies to a GPU that do not wait.
     """
 
@@ -64,14 +71,8 @@ class LocalFeed:
         self._train = train
         self._val = val
         self._val_batch_size = val_batch_size
-        self._options: dict[str, Any] = {
-            "num_workers": num_workers,
-            "pin_memory": pin_memory,
-            "collate_fn": PoseBatch.collate,
-            "worker_init_fn": _use_one_thread,
-            # Forked children of a process that has used threads can hang in cv2 and torch.
-            "multiprocessing_context": "spawn" if num_workers else None,
-        }
+        self._num_workers = num_workers
+        self._pin_memory = pin_memory
 
     @property
     def steps_per_epoch(self) -> int:
@@ -79,40 +80,54 @@ class LocalFeed:
         return self._order.steps_per_epoch
 
     def train(self, first_epoch: int, epochs: int) -> Iterator[PoseBatch]:
-        """Yield the batches of the remaining epochs; loader processes live through all of them."""
-        batches = list(self._order.batches(first_epoch, epochs))
-        source = _Loaded(*self._train)
-        return iter(DataLoader(source, batch_sampler=batches, **self._options))
+        """Yield the batches of the remaining epochs; loader processes live through all of them.
+
+        Raises:
+            RayposeError: if a sample cannot be loaded.
+        """
+        dataset, pipeline = self._train
+        batches = _Batches(self._order, first_epoch, epochs)
+        source = _Source(dataset, pipeline, load_training_sample)
+        return self._load(source, batches, self._num_workers)
 
     def val(self) -> Iterator[PoseBatch]:
-        """Yield our share of the validation set."""
+        """Yield our share of the validation set.
+
+        Raises:
+            RayposeError: if a sample cannot be loaded.
+        """
         dataset, pipeline = self._val
         ours = range(self._order.rank, len(dataset), self._order.world_size)
         batches = [
             [(0, index) for index in ours[start : start + self._val_batch_size]]
             for start in range(0, len(ours), self._val_batch_size)
         ]
-        # Validation comes seldom and is short; starting processes for it would take longer.
-        options = {**self._options, "num_workers": 0, "multiprocessing_context": None}
-        return iter(DataLoader(_Loaded(dataset, pipeline), batch_sampler=batches, **options))
+        source = _Source(dataset, pipeline, load_validation_sample)
+        num_workers = self._num_workers if len(ours) >= _WORTH_PROCESSES else 0
+        return self._load(source, batches, num_workers)
+
+    def _load(
+        self, source: _Source, batches: Iterable[list[Key]], num_workers: int
+    ) -> Iterator[PoseBatch]:
+        loader = DataLoader(
+            source,
+            batch_sampler=batches,
+            num_workers=num_workers,
+            pin_memory=self._pin_memory,
+            collate_fn=_collate,
+            worker_init_fn=_use_one_thread,
+            # Its own, or starting to load would change the random numbers of the model.
+            generator=torch.Generator(),
+            # Forked children of a process that has used threads can hang in cv2 and torch.
+            multiprocessing_context="spawn" if num_workers else None,
+        )
+        for batch in loader:
+            if isinstance(batch, RayposeError):
+                raise batch
+            yield batch
 
 
-class _Loaded(Dataset[PoseSample]):
-    """Samples after the transforms, by (epoch, position)."""
-
-    def __init__(self, dataset: Sequence[PoseSample], pipeline: Pipeline) -> None:
-        self.dataset = dataset
-        self.pipeline = pipeline
-
-    def __len__(self) -> int:
-        return len(self.dataset)
-
-    def __getitem__(self, key: tuple[int, int]) -> PoseSample:
-        epoch, index = key
-        return load_sample(self.dataset, index, epoch, self.pipeline)
-
-
-def load_sample(
+def load_training_sample(
     dataset: Sequence[PoseSample], index: int, epoch: int, pipeline: Pipeline
 ) -> PoseSample:
     """Return a sample after the transforms; one that they drop gives way to another.
@@ -132,6 +147,62 @@ def load_sample(
         f"the transforms dropped {_TRIES} samples one after the other (the last was "
         f"'{dataset[index].id}'); look at their thresholds and at the annotations"
     )
+
+
+def load_validation_sample(
+    dataset: Sequence[PoseSample], index: int, epoch: int, pipeline: Pipeline
+) -> PoseSample:
+    """Return a sample after the transforms; nothing can stand in for one that is measured.
+
+    Raises:
+        DataError: if the transforms drop it.
+    """
+    sample = pipeline(dataset[index], epoch)
+    if sample is None:
+        raise DataError(
+            f"'{dataset[index].id}': the transforms of data.val drop it, but every sample of a "
+            "validation is measured"
+        )
+    return sample
+
+
+class _Batches:
+    """The batches of all epochs, made when they are asked for: a long run has millions."""
+
+    def __init__(self, order: SampleOrder, first_epoch: int, epochs: int) -> None:
+        self._order = order
+        self._epochs = (first_epoch, epochs)
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        return self._order.batches(*self._epochs)
+
+
+class _Source(Dataset["PoseSample | RayposeError"]):
+    """Samples after the transforms, by (epoch, position).
+
+    Mistakes are handed on as values: torch would wrap what a loader process raises in a trace.
+    """
+
+    def __init__(self, dataset: Sequence[PoseSample], pipeline: Pipeline, load: Load) -> None:
+        self._dataset = dataset
+        self._pipeline = pipeline
+        self._load = load
+
+    def __getitem__(self, key: Key) -> PoseSample | RayposeError:
+        epoch, index = key
+        try:
+            return self._load(self._dataset, index, epoch, self._pipeline)
+        except RayposeError as error:
+            return error
+
+
+def _collate(samples: list[PoseSample | RayposeError]) -> PoseBatch | RayposeError:
+    loaded = []
+    for sample in samples:
+        if isinstance(sample, RayposeError):
+            return sample
+        loaded.append(sample)
+    return PoseBatch.collate(loaded)
 
 
 def _use_one_thread(worker: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -33,6 +34,8 @@ def build_experiment(
     feed: Feed,
 ) -> Experiment:
     """Build model, codec and metrics of a config around a feed."""
+    # Layers that `init_weights` knows nothing of keep what their constructors draw.
+    torch.manual_seed(config.train.seed)
     return Experiment(
         config=config,
         estimator=build_model(config),
@@ -57,8 +60,7 @@ def sample_order(config: Config, num_samples: int, runtime: Runtime) -> SampleOr
 
 def val_batch_size(config: Config, runtime: Runtime) -> int:
     """Return the samples of one process's validation batch."""
-    whole = config.train.val_batch_size or config.train.batch_size
-    return max(1, whole // runtime.world_size)
+    return max(1, config.train.val_batch_size // runtime.world_size)
 
 
 def local_feed(
@@ -129,6 +131,7 @@ def write_config(config: Config, work_dir: Path) -> None:
 
 
 def write_metrics(metrics: dict[str, float], work_dir: Path) -> None:
-    """Write the numbers of a run to `metrics.json`, one flat object."""
-    text = json.dumps(metrics, indent=2, sort_keys=True)
+    """Write the numbers of a run to `metrics.json`, one flat object; NaN is null there."""
+    numbers = {name: value if math.isfinite(value) else None for name, value in metrics.items()}
+    text = json.dumps(numbers, indent=2, sort_keys=True)
     (work_dir / "metrics.json").write_text(text + "\n", encoding="utf-8")

@@ -11,11 +11,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from raypose.codecs.base import BaseKeypointCodec
 from raypose.config import Config
+from raypose.errors import RayposeError
 from raypose.evaluation.base import BaseMetric
 from raypose.models.checkpoint import load_checkpoint
 from raypose.models.estimators.base import BasePoseEstimator
@@ -102,7 +104,7 @@ class _Loop:
         )
         latest = runtime.latest_checkpoint()
         if latest is not None:
-            self.state.restore(latest, runtime.device)
+            self.state.restore(latest)
             logger.info("going on after epoch %d from %s", self.state.epoch, latest)
 
     def run(self) -> dict[str, float]:
@@ -123,7 +125,7 @@ class _Loop:
     def _train_epoch(self, epoch: int, batches: Iterator[PoseBatch]) -> dict[str, float]:
         options, runtime, feed = self.options, self.runtime, self.experiment.feed
         # Dropout after a resume is then what it would have been without the interruption.
-        torch.manual_seed(hash((options.seed, epoch, runtime.rank)) % 2**63)
+        torch.manual_seed(_seed_of(options.seed, epoch, runtime.rank))
         self.step.train()
         totals: dict[str, Tensor] = {}
         window = time.monotonic()
@@ -132,8 +134,10 @@ class _Loop:
             batch = next(batches)
             done = epoch * self.run_length.steps_per_epoch + index // options.accumulate
             rate = self._set_rate(done)
-            update = (index + 1) % options.accumulate == 0 or index + 1 == feed.steps_per_epoch
-            parts = self._forward_backward(batch, update)
+            first = index - index % options.accumulate
+            together = min(options.accumulate, feed.steps_per_epoch - first)
+            update = index + 1 == first + together
+            parts = self._forward_backward(batch, together, update)
             if update:
                 self._update()
             for name, value in parts.items():
@@ -159,13 +163,14 @@ class _Loop:
         }
         averaged = runtime.broadcast(averaged)
         if not math.isfinite(averaged["loss"]):
-            raise FloatingPointError(
+            raise RayposeError(
                 f"the loss of epoch {epoch + 1} is {averaged['loss']}; lower optimizer.lr, set "
                 "train.clip_grad, or look for broken annotations"
             )
         return averaged
 
-    def _forward_backward(self, batch: PoseBatch, update: bool) -> dict[str, Tensor]:
+    def _forward_backward(self, batch: PoseBatch, together: int, update: bool) -> dict[str, Tensor]:
+        """Add the gradients of one of `together` batches; `update` says that it is the last."""
         options, device = self.options, self.runtime.device
         moved = batch.to(device)
         if options.channels_last and isinstance(moved.inputs, Tensor) and moved.inputs.ndim == 4:
@@ -177,7 +182,7 @@ class _Loop:
             if options.amp is not None:
                 stack.enter_context(torch.autocast(device.type, _AUTOCAST[options.amp]))
             parts = self.step(moved)
-            self.state.scaler.scale(parts["loss"] / options.accumulate).backward()
+            self.state.scaler.scale(parts["loss"] / together).backward()
         return parts
 
     def _update(self) -> None:
@@ -201,6 +206,8 @@ class _Loop:
     def _validate(self, numbers: dict[str, float]) -> dict[str, float]:
         state, experiment, runtime = self.state, self.experiment, self.runtime
         model = state.model if state.ema is None else state.ema.module
+        # Each process has its own batch statistics; rank 0's are those that are saved.
+        runtime.share_buffers(model)
         metrics = evaluate(
             model, experiment.feed.val(), experiment.val_dataset, experiment.metrics, runtime
         )
@@ -231,3 +238,7 @@ class _Loop:
             epochs = [row["epoch"] for row in state.history if row.get(name) == state.best]
             summary.update({f"best/{name}": state.best, "best/epoch": epochs[0]})
         return summary
+
+
+def _seed_of(*numbers: int) -> int:
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])

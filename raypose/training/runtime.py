@@ -36,6 +36,10 @@ class Runtime(Protocol):
         """Return the train step wrapped so that gradients are averaged over all processes."""
         ...
 
+    def share_buffers(self, module: nn.Module) -> None:
+        """Give every process rank 0's buffers, such as the statistics of batch norms."""
+        ...
+
     def gather(self, value: Any) -> list[Any] | None:
         """Collect a picklable value of every process on rank 0; None elsewhere."""
         ...
@@ -82,6 +86,9 @@ class LocalRuntime:
         """Return the step as it is: batch statistics of one process need no synchronising."""
         del sync_bn
         return step
+
+    def share_buffers(self, module: nn.Module) -> None:
+        """Do nothing: there is no other process."""
 
     def gather(self, value: Any) -> list[Any]:
         """Return the value in a list."""

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from raypose.codecs.base import BaseKeypointCodec
+from raypose.errors import RayposeError
 from raypose.models.estimators.base import BasePoseEstimator
 from raypose.structures import PoseBatch
 
@@ -38,14 +39,18 @@ class TrainStep(nn.Module):
         self.register_buffer("keypoint_weights", weights, persistent=False)
 
     def forward(self, batch: PoseBatch) -> dict[str, Tensor]:
-        """Return `loss`, the sum of all `loss*` entries, and every entry on its own."""
+        """Return `loss`, the sum of all `loss*` entries, and every entry on its own.
+
+        Raises:
+            RayposeError: if the estimator returns no loss.
+        """
         if self.codec is not None:
             with torch.no_grad():
                 batch = self.codec.encode_batch(batch, self.keypoint_weights)
         parts = self.estimator.loss(batch)
         losses = [value.mean() for name, value in parts.items() if name.startswith("loss")]
         if not losses:
-            raise ValueError(
+            raise RayposeError(
                 f"{type(self.estimator).__name__}.loss returned {sorted(parts)}; "
                 "at least one entry must be named 'loss...'"
             )

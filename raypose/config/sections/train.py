@@ -53,7 +53,7 @@ class TrainSection(Section):
     Attributes:
         epochs: passes over the training data.
         batch_size: samples of one optimizer step over all workers, before `accumulate`.
-        val_batch_size: samples of one validation batch of a worker.
+        val_batch_size: samples of one validation batch over all workers.
         val_interval: epochs between validations; the last epoch is always validated.
         log_every: steps between log lines; the device is synchronised only then.
         seed: of weights, sample order and augmentation.
