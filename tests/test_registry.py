@@ -174,7 +174,7 @@ def test_a_mistake_inside_a_constructor_is_not_an_argument_problem(plants: Regis
     def broken(height: float) -> None:
         raise TypeError("inside")
 
-    with pytest.raises(TypeError, match="^inside$"):
+    with pytest.raises(TypeError, match=r"^inside$"):
         plants.build({"type": broken, "height": 1})
 
 

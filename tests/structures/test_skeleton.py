@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from raypose.errors import ConfigError
+from raypose.structures import Skeleton
+
+MOUSE: dict[str, Any] = {
+    "name": "mouse",
+    "keypoints": ["snout", "left_ear", "right_ear", "tail"],
+    "links": [["snout", "left_ear"], ["snout", "tail"]],
+}
+
+
+def problems(**changes: Any) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        Skeleton.load({**MOUSE, **changes})
+    return caught.value.problems
+
+
+def test_a_few_lines_are_a_skeleton() -> None:
+    mouse = Skeleton.load(MOUSE)
+    assert mouse.keypoint_names == ("snout", "left_ear", "right_ear", "tail")
+    assert mouse.num_keypoints == 4
+    assert mouse.flip_indices == (0, 2, 1, 3)  # by the names
+    assert mouse.links == ((0, 1), (0, 3))
+    assert mouse.sigmas is None
+    assert mouse.keypoint_weights == (1.0,) * 4
+    assert len(mouse.keypoint_colors) == 4
+    assert len(mouse.link_colors) == 2
+
+
+def test_names_files_mappings_and_skeletons_load(tmp_path: Path) -> None:
+    file = tmp_path / "mouse.yaml"
+    file.write_text(yaml.safe_dump(MOUSE))
+    mouse = Skeleton.load(MOUSE)
+    assert Skeleton.load(file) == Skeleton.load(str(file)) == mouse
+    assert Skeleton.load(mouse) is mouse
+    assert Skeleton.load("coco").num_keypoints == 17
+
+
+@pytest.mark.parametrize("name", Skeleton.available())
+def test_what_is_written_loads_again(name: str) -> None:
+    skeleton = Skeleton.load(name)
+    assert Skeleton.load(skeleton.to_dict()) == skeleton
+    assert yaml.safe_load(yaml.safe_dump(skeleton.to_dict())) == skeleton.to_dict()
+
+
+def test_unknown_names() -> None:
+    with pytest.raises(ConfigError, match=r"unknown skeleton 'cocoo'\. Did you mean 'coco'\?"):
+        Skeleton.load("cocoo")
+    with pytest.raises(ConfigError, match=r"no skeleton file at gone\.yaml"):
+        Skeleton.load("gone.yaml")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"keypoints": []}, "mouse: a skeleton needs 'keypoints', a list of names"),
+        ({"linkz": []}, "mouse: linkz: unknown key. Did you mean 'links'?"),
+        ({"keypoints": ["a", "a"], "links": []}, "mouse: keypoints: 'a' is there twice"),
+        (
+            {"links": [["snout", "left_eer"]]},
+            "mouse: links.0: no keypoint is called 'left_eer'. Did you mean 'left_ear'?",
+        ),
+        ({"links": [["snout"]]}, "mouse: links.0: two keypoint names, got ['snout']"),
+        ({"sigmas": [0.1]}, "mouse: sigmas: 4 numbers expected, got 1"),
+        (
+            {"keypoints": [{"name": "snout", "swp": "tail"}, "left_ear", "right_ear", "tail"]},
+            "mouse: keypoints.0.swp: unknown key. Did you mean 'swap'?",
+        ),
+        (
+            {"keypoints": [{"name": "snout", "type": "top"}, "left_ear", "right_ear", "tail"]},
+            "mouse: keypoints.0.type: 'upper' or 'lower', got top",
+        ),
+        (
+            {"keypoints": [{"name": "snout", "swap": "tail"}, "left_ear", "right_ear", "tail"]},
+            "mouse: keypoints.0.swap: 'snout' mirrors 'tail', but 'tail' mirrors 'tail'",
+        ),
+        (
+            {"keypoints": [{"name": "snout", "sigma": 0.1}, "left_ear", "right_ear", "tail"]},
+            "mouse: keypoints: 'sigma' is missing for left_ear, right_ear, tail",
+        ),
+    ],
+)
+def test_a_mistake_says_where_it_is(changes: dict[str, Any], message: str) -> None:
+    assert problems(**changes) == [message]
+
+
+def test_all_mistakes_at_once() -> None:
+    found = problems(linkz=[], links=[["snout", "tial"], ["snout"]], sigmas=[1, 2])
+    assert [re.sub(r"^mouse: ", "", line).split(":")[0] for line in found] == [
+        "linkz",
+        "links.0",
+        "links.1",
+        "sigmas",
+    ]
+
+
+def test_one_number_for_all_keypoints() -> None:
+    mouse = Skeleton.load({**MOUSE, "sigmas": 0.05, "weights": [1, 2, 2, 1]})
+    assert mouse.sigmas == (0.05,) * 4
+    assert mouse.keypoint_weights == (1.0, 2.0, 2.0, 1.0)
+
+
+def test_the_category_of_a_coco_file() -> None:
+    category = {"name": "mouse", "keypoints": MOUSE["keypoints"], "skeleton": [[1, 2], [1, 4]]}
+    mouse = Skeleton.from_coco_category(category)
+    assert mouse.links == ((0, 1), (0, 3))
+    assert mouse.flip_indices == (0, 2, 1, 3)
+    swapped = Skeleton.from_coco_category(
+        {**category, "flip_indices": [3, 1, 2, 0], "sigmas": [0.1, 0.2, 0.2, 0.1]}
+    )
+    assert swapped.flip_indices == (3, 1, 2, 0)
+    assert swapped.sigmas == (0.1, 0.2, 0.2, 0.1)
+
+
+def test_a_category_that_contradicts_itself() -> None:
+    with pytest.raises(ConfigError) as caught:
+        Skeleton.from_coco_category(
+            {"name": "m", "keypoints": ["a", "b"], "skeleton": [[0, 1]], "flip_indices": [0, 0]}
+        )
+    assert caught.value.problems == [
+        "category 'm': skeleton.0: two numbers from 1 to 2 expected, got [0, 1]",
+        "category 'm': flip_indices: each number from 0 to 1 once, got [0, 0]",
+    ]
