@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import contextlib
+import os
+from collections.abc import Callable, Generator
 from typing import Any
 
 import cv2
@@ -10,7 +12,9 @@ import ray
 import ray.data
 import torch
 
-from raypose.distributed.session import CpuBudget, ray_session, total_cpus, total_gpus
+from raypose.distributed.budget import CpuBudget
+from raypose.distributed.mistakes import mistakes_as_they_are
+from raypose.distributed.session import ClusterSize, enter_folder, ray_session
 from raypose.inference.annotation_job import (
     AnnotationJob,
     Progress,
@@ -52,35 +56,39 @@ def annotate(
             progress.skip(shard)
     if todo:
         in_process = job.options.num_actors == 0
-        reports = run_in_process(job, todo) if in_process else _run_on_actors(job, todo)
-        for report in reports:
-            progress.add(report)
-            if show is not None:
-                show(str(progress))
-            check_errors(job, progress)
+        run = run_in_process if in_process else _run_on_actors
+        # Closed at once when the job is stopped, or Ray would go on in the background.
+        with contextlib.closing(run(job, todo)) as reports:
+            for report in reports:
+                progress.add(report)
+                if show is not None:
+                    show(str(progress))
+                check_errors(job, progress)
     write_manifest(job, progress)
     return progress
 
 
-def _run_on_actors(job: AnnotationJob, shards: list[Shard]) -> Iterator[ShardReport]:
-    with ray_session():
-        options = job.options
-        gpus = total_gpus()
-        devices = int(gpus) or max(1, int(total_cpus()))
+def _run_on_actors(job: AnnotationJob, shards: list[Shard]) -> Generator[ShardReport, None, None]:
+    with ray_session(), mistakes_as_they_are():
+        options, cluster = job.options, ClusterSize.current()
+        devices = int(cluster.gpus or cluster.cpus)
         actors = min(options.num_actors or devices, len(shards))
-        budget = CpuBudget.plan(actors, total_cpus(), options.num_cpus, feeds=True)
+        budget = CpuBudget.plan(
+            actors, cluster.cpus, setting="annotate.num_cpus", wanted=options.num_cpus
+        )
         per_actor = options.num_gpus
         if per_actor is None:
-            per_actor = min(1.0, gpus / actors) if gpus else 0.0
+            per_actor = min(1.0, cluster.gpus / actors)
         rows = [{"shard": shard.to_json()} for shard in shards]
-        reports = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
+        stream = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
             _shard_actor(job),
             batch_size=1,
             compute=ray.data.ActorPoolStrategy(size=actors),
             num_cpus=budget.worker_cpus,
             num_gpus=per_actor,
         )
-        for batch in reports.iter_batches(batch_size=None, prefetch_batches=0):
+        stream.context.raise_original_map_exception = True
+        for batch in stream.iter_batches(batch_size=None, prefetch_batches=0):
             for text in batch["report"]:
                 yield ShardReport.from_json(str(text))
 
@@ -92,9 +100,11 @@ def _shard_actor(job: AnnotationJob) -> type:
     all, so that does no harm. The job is part of the class, since constructor arguments may be
     gone when an actor is started again.
     """
+    folder = os.getcwd()
 
     class ShardActor:
         def __init__(self) -> None:
+            enter_folder(folder)
             # Actors share the cores of their node; threads of several would fight over them.
             torch.set_num_threads(1)
             cv2.setNumThreads(1)

@@ -19,11 +19,12 @@ import ray
 import ray.data
 
 from raypose.config import Config, Pipeline, Split, build_pipeline
+from raypose.distributed.mistakes import mistakes_as_they_are
 from raypose.distributed.session import enter_folder
 from raypose.structures import PoseBatch, PoseSample
 from raypose.structures.pose_sample import ROW_COLUMNS
-from raypose.training.feed import load_sample
-from raypose.training.order import SampleOrder
+from raypose.training.feed import load_training_sample, load_validation_sample
+from raypose.training.order import Indices, SampleOrder
 
 _TYPES = {
     "string": pa.string(),
@@ -35,6 +36,8 @@ _TYPES = {
 # Given in full: Arrow would guess another type for a column that is empty in one block.
 _SCHEMA = pa.schema([(name, _TYPES[kind]) for name, kind in ROW_COLUMNS.items()])
 _BLOCK_BATCHES = 4  # batches of one task: enough to pay for the task, few enough to start soon
+# Batches of one execution of Ray Data: starting one takes a moment, and its blocks take memory.
+_STREAM_BATCHES = 4000
 
 
 def put_samples(dataset: Sequence[PoseSample]) -> ray.ObjectRef:
@@ -58,8 +61,8 @@ class StoredSamples(Sequence[PoseSample]):
 class RayFeed:
     """Feed of one training process from Ray Data.
 
-    Each process runs a stream of its own over its share of the batches, all epochs in one
-    execution: the order is exact, and nothing starts anew between epochs.
+    Each process runs a stream of its own over its share of the batches. The order is exact, and
+    small datasets go through many epochs in one execution of Ray Data.
 
     Args:
         config: resolved; data tasks build the transforms from it.
@@ -95,24 +98,40 @@ class RayFeed:
         return self._order.steps_per_epoch
 
     def train(self, first_epoch: int, epochs: int) -> Iterator[PoseBatch]:
-        """Yield the batches of the remaining epochs."""
-        keys = [key for batch in self._order.batches(first_epoch, epochs) for key in batch]
+        """Yield the batches of the remaining epochs.
+
+        Raises:
+            RayposeError: if a sample cannot be loaded.
+        """
+        together = max(1, _STREAM_BATCHES // self.steps_per_epoch)
         share = self._order.batch_size // self._order.world_size
-        return self._stream(self._train, "train", keys, share)
+        for first in range(first_epoch, epochs, together):
+            numbers = range(first, min(first + together, epochs))
+            positions = np.concatenate([self._order.epoch(epoch).reshape(-1) for epoch in numbers])
+            epoch_of = np.repeat(numbers, self.steps_per_epoch * share)
+            yield from self._stream(self._train, "train", epoch_of, positions, share)
 
     def val(self) -> Iterator[PoseBatch]:
-        """Yield our share of the validation set."""
-        ours = range(self._order.rank, self._num_val, self._order.world_size)
-        keys = [(0, index) for index in ours]
-        return self._stream(self._val, "val", keys, self._val_batch_size)
+        """Yield our share of the validation set.
+
+        Raises:
+            RayposeError: if a sample cannot be loaded.
+        """
+        ours = np.arange(self._order.rank, self._num_val, self._order.world_size)
+        return self._stream(self._val, "val", np.zeros_like(ours), ours, self._val_batch_size)
 
     def _stream(
-        self, rows: ray.ObjectRef, split: Split, keys: list[tuple[int, int]], batch_size: int
+        self,
+        rows: ray.ObjectRef,
+        split: Split,
+        epochs: Indices,
+        positions: Indices,
+        batch_size: int,
     ) -> Iterator[PoseBatch]:
-        if not keys:
+        if not len(positions):
             return
-        blocks = max(1, round(len(keys) / (batch_size * _BLOCK_BATCHES)))
-        table = pa.table(np.asarray(keys, np.int64).T.tolist(), names=["epoch", "position"])
+        blocks = max(1, round(len(positions) / (batch_size * _BLOCK_BATCHES)))
+        table = pa.table({"epoch": epochs, "position": positions})
         stream = ray.data.from_arrow(table, override_num_blocks=blocks)
         loader = _Loader(rows, split, json.dumps(self._config.data))
         loaded = stream.map_batches(
@@ -121,14 +140,16 @@ class RayFeed:
             batch_format="pyarrow",
             num_cpus=min(1.0, self._cpus),
         )
+        loaded.context.raise_original_map_exception = True
         options = loaded.context.execution_options
         options.preserve_order = True
         options.resource_limits = options.resource_limits.for_limits(cpu=self._cpus)
         batches = loaded.iter_batches(
             batch_size=batch_size, batch_format="pyarrow", prefetch_batches=2
         )
-        for batch in batches:
-            yield PoseBatch.collate([PoseSample.from_row(row) for row in _rows(batch)])
+        with mistakes_as_they_are():
+            for batch in batches:
+                yield PoseBatch.collate([PoseSample.from_row(row) for row in _rows(batch)])
 
 
 class _Loader:
@@ -145,8 +166,9 @@ class _Loader:
         enter_folder(self._folder)
         stored = StoredSamples(self._rows[0])
         pipeline = _pipeline(self._config, self._split)
+        load = load_training_sample if self._split == "train" else load_validation_sample
         samples = [
-            load_sample(stored, position, epoch, pipeline)
+            load(stored, position, epoch, pipeline)
             for epoch, position in zip(
                 keys["epoch"].to_pylist(), keys["position"].to_pylist(), strict=True
             )

@@ -24,7 +24,7 @@ from raypose.config.sections import (
     StageSection,
 )
 from raypose.distributed.ingress import Ingress
-from raypose.distributed.session import total_cpus
+from raypose.distributed.session import ClusterSize
 from raypose.errors import DataError, RayposeError
 from raypose.inference.loading import load_lift_stage, load_pose_stage
 from raypose.models.detectors import Detections, ONNXDetector
@@ -69,7 +69,7 @@ def run(section: ServeSection) -> None:
             "request_timeout_s": section.request_timeout_s + 5,
         }
     )
-    serve.run(build_app(section, total_cpus()), name="raypose", route_prefix="/")
+    serve.run(build_app(section, ClusterSize.current().cpus), name="raypose", route_prefix="/")
 
 
 class DetectorDeployment:

@@ -1,4 +1,4 @@
-"""Joining or starting a Ray cluster, and how its CPUs are shared out."""
+"""Joining or starting a Ray cluster."""
 
 from __future__ import annotations
 
@@ -9,11 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import ray
+import ray._private.state
 import ray.data
-
-from raypose.errors import RayposeError
-
-logger = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
@@ -61,59 +58,17 @@ def enter_folder(folder: str) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CpuBudget:
-    """Who gets which CPUs, so that data tasks always find one.
+class ClusterSize:
+    """What all nodes have together, counting those that an autoscaler may still start."""
 
-    Workers that own every CPU leave none to Ray Data, which then waits without a word.
-
-    Attributes:
-        worker_cpus: CPUs that each worker (or actor) reserves.
-        data_cpus: CPUs left for the data tasks that feed each worker.
-        threads: threads that a worker computes with.
-    """
-
-    worker_cpus: float
-    data_cpus: float
-    threads: int
+    cpus: float
+    gpus: float
 
     @classmethod
-    def plan(
-        cls, num_workers: int, total_cpus: float, wanted: float | None, feeds: bool
-    ) -> CpuBudget:
-        """Share out CPUs.
-
-        Args:
-            num_workers: processes that compute.
-            total_cpus: CPUs of the cluster.
-            wanted: CPUs a worker is said to need in the config, if any.
-            feeds: whether Ray Data tasks feed the workers.
-
-        Raises:
-            RayposeError: if the config reserves so much that data tasks find no CPU.
-        """
-        spare = min(1.0, total_cpus / 2) if feeds else 0.0
-        fair = (total_cpus - spare) / num_workers
-        if wanted is None:
-            worker = min(1.0, fair)
-        elif wanted > fair:
-            raise RayposeError(
-                f"cluster.resources_per_worker.CPU: {num_workers} workers with {wanted:g} CPUs "
-                f"each leave {total_cpus - num_workers * wanted:g} of {total_cpus:g} CPUs to the "
-                f"tasks that load their data; at most {fair:g} each, or data.loader: local"
-            )
-        else:
-            worker = wanted
-        left = (total_cpus - num_workers * worker) / num_workers
-        return cls(
-            worker_cpus=worker, data_cpus=left, threads=max(1, int(total_cpus // num_workers))
-        )
-
-
-def total_cpus() -> float:
-    """Return the CPUs of all nodes of the cluster."""
-    return float(ray.cluster_resources().get("CPU", 1.0))
-
-
-def total_gpus() -> float:
-    """Return the GPUs of all nodes of the cluster."""
-    return float(ray.cluster_resources().get("GPU", 0.0))
+    def current(cls) -> ClusterSize:
+        """Return the size of the cluster this process has joined."""
+        now = ray.cluster_resources()
+        # Without an autoscaler there is no such plan.
+        planned = ray._private.state.state.get_max_resources_from_cluster_config() or {}
+        cpus, gpus = (max(now.get(k, 0.0), planned.get(k, 0.0)) for k in ("CPU", "GPU"))
+        return cls(cpus=max(float(cpus), 1.0), gpus=float(gpus))

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import ray
 import ray.train
 import ray.train.torch
 import torch
-import torch.distributed
-from torch import nn
+from ray.util.queue import Queue
 
 from raypose.config import Config, build_dataset, build_metrics
+from raypose.distributed.budget import CpuBudget
 from raypose.distributed.data import RayFeed, StoredSamples, put_samples
+from raypose.distributed.mistakes import find_mistake
 from raypose.distributed.relay import send_logs, show_worker_logs
-from raypose.distributed.session import CpuBudget, enter_folder, ray_session, total_cpus, total_gpus
+from raypose.distributed.runtime import SCORE, RayRuntime
+from raypose.distributed.session import ClusterSize, enter_folder, ray_session
 from raypose.errors import RayposeError
 from raypose.structures import PoseSample
 from raypose.training.evaluation import evaluate
@@ -38,7 +39,7 @@ from raypose.training.launch import (
 from raypose.training.loop import Experiment, fit
 from raypose.training.runtime import LocalRuntime, Runtime, install
 
-_SCORE = "checkpoint_score"
+_CPUS = "cluster.resources_per_worker.CPU"
 
 
 def train(config: Config, work_dir: Path, resume: bool = False) -> dict[str, float]:
@@ -77,7 +78,7 @@ def evaluate_checkpoint(config: Config, checkpoint: Path) -> dict[str, float]:
     with ray_session():
         val = build_dataset(config, "val")
         rows = put_samples(val)
-        budget = CpuBudget.plan(1, total_cpus(), None, feeds=True)
+        budget = CpuBudget.plan(1, ClusterSize.current().cpus, setting=_CPUS)
         order = sample_order(config, max(len(val), 1), runtime)
         feed = RayFeed(
             config,
@@ -91,77 +92,18 @@ def evaluate_checkpoint(config: Config, checkpoint: Path) -> dict[str, float]:
         return evaluate(estimator, feed.val(), val, build_metrics(config), runtime)
 
 
-class RayRuntime:
-    """One Ray Train worker.
-
-    Args:
-        work_dir: of the run; a checkpoint there is where a resumed run starts.
-        resume: whether it does.
-    """
-
-    def __init__(self, work_dir: Path, resume: bool) -> None:
-        context = ray.train.get_context()
-        self.rank = context.get_world_rank()
-        self.world_size = context.get_world_size()
-        self.device = ray.train.torch.get_device()
-        self._work_dir = work_dir
-        self._resume = resume
-
-    def prepare(self, step: nn.Module, sync_bn: bool) -> nn.Module:
-        """Return the step in DDP, with batch statistics over all workers if wanted."""
-        if self.world_size == 1:
-            return step
-        if sync_bn and self.device.type == "cuda":
-            step = nn.SyncBatchNorm.convert_sync_batchnorm(step)
-        ids = [self.device] if self.device.type == "cuda" else None
-        return nn.parallel.DistributedDataParallel(step, device_ids=ids)
-
-    def gather(self, value: Any) -> list[Any] | None:
-        """Collect a value of every worker on rank 0."""
-        if self.world_size == 1:
-            return [value]
-        values: list[Any] | None = [None] * self.world_size if self.rank == 0 else None
-        torch.distributed.gather_object(value, values)
-        return values
-
-    def broadcast(self, value: Any) -> Any:
-        """Return rank 0's value."""
-        if self.world_size == 1:
-            return value
-        values = [value]
-        torch.distributed.broadcast_object_list(values)
-        return values[0]
-
-    def report(self, metrics: dict[str, float], checkpoint: Path | None, best: bool) -> None:
-        """Report to Ray Train; it moves the checkpoint to the run's storage."""
-        if checkpoint is None:
-            ray.train.report(metrics)
-            return
-        with tempfile.TemporaryDirectory() as folder:
-            install(checkpoint, Path(folder) / "last.pth")
-            # Ray Train keeps the highest: the latest of those that were the best so far.
-            score = metrics["epoch"] if best else -1.0
-            ray.train.report(
-                {**metrics, _SCORE: score},
-                checkpoint=ray.train.Checkpoint.from_directory(folder),
-            )
-
-    def latest_checkpoint(self) -> Path | None:
-        """Return the checkpoint that Ray Train kept for a restart, or that of a former run."""
-        kept = ray.train.get_checkpoint()
-        if kept is not None:
-            folder = Path(tempfile.mkdtemp(prefix="raypose-"))
-            return Path(kept.to_directory(str(folder))) / "last.pth"
-        last = self._work_dir / "last.pth"
-        return last if self._resume and last.is_file() else None
-
-
 def _arguments(config: Config, work_dir: Path, resume: bool) -> dict[str, Any]:
     """Return what a worker needs: plain data and references, nothing built."""
     workers = config.cluster.num_workers
     streams = config.data_options.loader == "ray"
     wanted = config.cluster.resources_per_worker.get("CPU")
-    budget = CpuBudget.plan(max(workers, 1), total_cpus(), wanted, feeds=streams)
+    budget = CpuBudget.plan(
+        max(workers, 1),
+        ClusterSize.current().cpus,
+        setting=_CPUS,
+        wanted=wanted,
+        feeds=streams,
+    )
     arguments: dict[str, Any] = {
         "config": config.data,
         "work_dir": str(work_dir),
@@ -204,49 +146,76 @@ def _build(arguments: dict[str, Any], runtime: Runtime) -> Experiment:
     return build_experiment(config, val, feed)
 
 
-def _train_worker(arguments: dict[str, Any]) -> dict[str, Any]:
+def _train_worker(arguments: dict[str, Any]) -> dict[str, float] | None:
+    """Train in one worker; None if the run was given up because of a mistake of the user."""
+    mistakes: Queue = arguments["mistakes"]
+    if not mistakes.empty():
+        return None  # Ray Train has started the workers again all the same.
     if ray.train.get_context().get_world_rank() == 0:
         send_logs(arguments["logs"])
     enter_folder(arguments["folder"])
     runtime = RayRuntime(Path(arguments["work_dir"]), arguments["resume"])
-    problem = experiment = None
+    experiment = mistake = None
     try:
         experiment = _build(arguments, runtime)
     except RayposeError as error:
-        problem = str(error)
-    # A mistake of the user does not go away by a restart: all workers give up together.
-    problems = runtime.broadcast(runtime.gather(problem))
-    found = next((text for text in problems if text is not None), None)
-    if found is not None:
-        return {"problem": found}
+        mistake = error
+    if _give_up_together(mistake, runtime, mistakes):
+        return None
     assert experiment is not None
-    return {"metrics": fit(experiment, runtime)}
+    try:
+        return fit(experiment, runtime)
+    except Exception as error:
+        mistake = find_mistake(error)
+        if mistake is None:
+            raise
+        mistakes.put(mistake)
+        if runtime.world_size == 1:
+            return None
+        raise  # The other workers wait for this one; only a failure ends that.
+
+
+def _give_up_together(mistake: RayposeError | None, runtime: Runtime, mistakes: Queue) -> bool:
+    """Return whether any worker could not build its part; the mistake is then in the queue."""
+    found = [each for each in runtime.gather(mistake) or [] if each is not None]
+    if found:
+        mistakes.put(found[0])
+    return runtime.broadcast(bool(found))
 
 
 def _run_on_workers(arguments: dict[str, Any], work_dir: Path, resume: bool) -> dict[str, float]:
     config = Config.from_resolved(arguments["config"])
-    cluster = config.cluster
-    use_gpu = total_gpus() >= cluster.num_workers if cluster.use_gpu == "auto" else cluster.use_gpu
-    if use_gpu and total_gpus() < cluster.num_workers:
+    use_gpu = _use_gpu(config)
+    mistakes = Queue(actor_options={"num_cpus": 0})
+    try:
+        with show_worker_logs() as logs:
+            arguments = {**arguments, "logs": logs, "mistakes": mistakes}
+            result = _trainer(arguments, config, use_gpu, work_dir, resume).fit()
+    except ray.train.TrainingFailedError:
+        if mistakes.empty():
+            raise
+    else:
+        if mistakes.empty():
+            _collect(result, work_dir)
+            return result.return_value
+    mistake: RayposeError = mistakes.get()
+    raise mistake from None
+
+
+def _use_gpu(config: Config) -> bool:
+    cluster, gpus = config.cluster, ClusterSize.current().gpus
+    if cluster.use_gpu == "auto":
+        return gpus >= cluster.num_workers
+    if cluster.use_gpu and gpus < cluster.num_workers:
         raise RayposeError(
             f"cluster.use_gpu: {cluster.num_workers} workers need a GPU each, the cluster has "
-            f"{total_gpus():g}; lower cluster.num_workers or set cluster.use_gpu to false"
+            f"{gpus:g}; lower cluster.num_workers or set cluster.use_gpu to false"
         )
-    storage = Path(cluster.storage_path or work_dir / "ray")
-    if not resume and storage.is_relative_to(work_dir):
-        # Ray Train goes on with a run of the same name; a new run must not.
-        shutil.rmtree(storage, ignore_errors=True)
-    with show_worker_logs() as logs:
-        result = _trainer({**arguments, "logs": logs}, config, use_gpu, storage).fit()
-    answer = result.return_value
-    if "problem" in answer:
-        raise RayposeError(answer["problem"])
-    _collect(result, work_dir)
-    return answer["metrics"]
+    return cluster.use_gpu
 
 
 def _trainer(
-    arguments: dict[str, Any], config: Config, use_gpu: bool, storage: Path
+    arguments: dict[str, Any], config: Config, use_gpu: bool, work_dir: Path, resume: bool
 ) -> ray.train.torch.TorchTrainer:
     cluster, budget = config.cluster, arguments["budget"]
     return ray.train.torch.TorchTrainer(
@@ -259,21 +228,36 @@ def _trainer(
             placement_strategy=cluster.placement_strategy,
         ),
         run_config=ray.train.RunConfig(
-            name="train",
-            storage_path=str(storage),
+            name=_run_name(work_dir, resume),
+            storage_path=cluster.storage_path or str(work_dir / "ray"),
             failure_config=ray.train.FailureConfig(max_failures=cluster.max_failures),
             checkpoint_config=ray.train.CheckpointConfig(
-                num_to_keep=config.train.max_checkpoints, checkpoint_score_attribute=_SCORE
+                num_to_keep=config.train.max_checkpoints, checkpoint_score_attribute=SCORE
             ),
         ),
     )
 
 
+def _run_name(work_dir: Path, resume: bool) -> str:
+    """Return the name under which Ray Train files the run, a new one unless it is resumed.
+
+    Ray Train goes on with a run of the same name; a new run must not, also not in a storage that
+    several runs share.
+    """
+    note = work_dir / "ray_run"
+    if resume and note.is_file():
+        return note.read_text(encoding="utf-8").strip()
+    shutil.rmtree(work_dir / "ray", ignore_errors=True)
+    name = f"{work_dir.name}-{uuid.uuid4().hex[:8]}"
+    note.write_text(f"{name}\n", encoding="utf-8")
+    return name
+
+
 def _collect(result: ray.train.Result, work_dir: Path) -> None:
     """Copy the last and the best checkpoint from Ray Train's storage to the work folder."""
-    kept = [item for item in result.best_checkpoints if item[1][_SCORE] >= 0]
+    kept = [item for item in result.best_checkpoints if item[1][SCORE] >= 0]
     if kept:
-        best, _ = max(kept, key=lambda item: item[1][_SCORE])
+        best, _ = max(kept, key=lambda item: item[1][SCORE])
         _fetch(best, work_dir / "best.pth")
     if result.checkpoint is not None:
         _fetch(result.checkpoint, work_dir / "last.pth")

@@ -10,7 +10,7 @@ import hashlib
 import importlib.metadata
 import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -194,7 +194,9 @@ def write_manifest(job: AnnotationJob, progress: Progress | None) -> None:
     partial.replace(target)
 
 
-def run_in_process(job: AnnotationJob, shards: Iterable[Shard]) -> Iterator[ShardReport]:
+def run_in_process(
+    job: AnnotationJob, shards: Iterable[Shard]
+) -> Generator[ShardReport, None, None]:
     """Do shards one after the other in this process."""
     annotator = job.build()
     for shard in shards:
