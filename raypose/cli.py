@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 0, or 2 for a mistake of the user.
     """
-    options = _parser().parse_args(arguments)
+    options = _parse(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
         options.run(options)
@@ -34,6 +34,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"raypose: {lead}{error}", file=sys.stderr)
         return 2
     return 0
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Return the options; overrides may stand behind options too, where argparse stops."""
+    parser = _parser()
+    options, rest = parser.parse_known_args(arguments)
+    strange = [word for word in rest if word.startswith("-") or "=" not in word]
+    if strange or (rest and "overrides" not in options):
+        parser.error(f"unrecognized arguments: {' '.join(strange or rest)}")
+    if rest:
+        options.overrides = [*options.overrides, *rest]
+    return options
 
 
 def _parser() -> argparse.ArgumentParser:
