@@ -15,15 +15,11 @@ import torch
 from raypose.distributed.budget import CpuBudget
 from raypose.distributed.mistakes import mistakes_as_they_are
 from raypose.distributed.session import ClusterSize, enter_folder, ray_session
-from raypose.inference.annotation_job import (
-    AnnotationJob,
-    Progress,
-    check_errors,
-    prepare_output,
-    run_in_process,
-    write_manifest,
-)
-from raypose.inference.annotator import ShardReport
+from raypose.errors import RayposeError
+from raypose.inference.annotation_job import AnnotationJob, run_in_process
+from raypose.inference.annotation_output import prepare_output, write_manifest
+from raypose.inference.annotation_progress import Progress
+from raypose.inference.annotator import Annotator, ShardReport
 from raypose.inference.shards import Shard
 
 
@@ -51,8 +47,9 @@ def annotate(
     shards = job.shards()
     todo = prepare_output(job, shards, overwrite)
     progress = Progress(total=sum(len(shard) for shard in shards))
+    missing = {shard.index for shard in todo}
     for shard in shards:
-        if shard not in todo:
+        if shard.index not in missing:
             progress.skip(shard)
     if todo:
         in_process = job.options.num_actors == 0
@@ -63,7 +60,7 @@ def annotate(
                 progress.add(report)
                 if show is not None:
                     show(str(progress))
-                check_errors(job, progress)
+                progress.check(job.options.max_errors)
     write_manifest(job, progress)
     return progress
 
@@ -108,9 +105,16 @@ def _shard_actor(job: AnnotationJob) -> type:
             # Actors share the cores of their node; threads of several would fight over them.
             torch.set_num_threads(1)
             cv2.setNumThreads(1)
-            self._annotator = job.build()
+            # A mistake that an actor fails to start with would come back as text only.
+            self._annotator: Annotator | RayposeError
+            try:
+                self._annotator = job.build()
+            except RayposeError as error:
+                self._annotator = error
 
         def __call__(self, batch: dict[str, Any]) -> dict[str, list[str]]:
+            if isinstance(self._annotator, RayposeError):
+                raise self._annotator
             shards = [Shard.from_json(str(text)) for text in batch["shard"]]
             reports = [self._annotator(shard, job.out) for shard in shards]
             return {"report": [report.to_json() for report in reports]}

@@ -33,6 +33,7 @@ from raypose.training.launch import (
     sample_order,
     train_locally,
     val_batch_size,
+    with_skeleton,
     write_config,
     write_metrics,
 )
@@ -57,6 +58,7 @@ def train(config: Config, work_dir: Path, resume: bool = False) -> dict[str, flo
     work_dir = work_dir.resolve()
     if cluster.num_workers == 0 and config.data_options.loader == "local":
         return train_locally(config, work_dir, resume)
+    config = with_skeleton(config)
     write_config(config, work_dir)
     with ray_session():
         arguments = _arguments(config, work_dir, resume)
@@ -195,7 +197,7 @@ def _run_on_workers(arguments: dict[str, Any], work_dir: Path, resume: bool) -> 
         if mistakes.empty():
             raise
     else:
-        if mistakes.empty():
+        if result.return_value is not None:
             _collect(result, work_dir)
             return result.return_value
     mistake: RayposeError = mistakes.get()
@@ -255,7 +257,7 @@ def _run_name(work_dir: Path, resume: bool) -> str:
 
 def _collect(result: ray.train.Result, work_dir: Path) -> None:
     """Copy the last and the best checkpoint from Ray Train's storage to the work folder."""
-    kept = [item for item in result.best_checkpoints if item[1][SCORE] >= 0]
+    kept = [item for item in result.best_checkpoints or [] if item[1][SCORE] >= 0]
     if kept:
         best, _ = max(kept, key=lambda item: item[1][SCORE])
         _fetch(best, work_dir / "best.pth")

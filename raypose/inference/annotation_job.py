@@ -1,35 +1,25 @@
-"""A job over many images: what is asked, what is done already, what comes out.
-
-A job's answer is a folder of Parquet parts and a `_manifest.json`. Parts have names that follow
-from the input, so a job that is started again does only what is missing.
-"""
+"""`AnnotationJob`: what is asked of an annotation, as plain data that travels to every actor."""
 
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import json
-import time
 from collections.abc import Generator, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from raypose.config import Config
-from raypose.errors import DataError, RayposeError
+from raypose.config.sections import AnnotateSection
 from raypose.inference.annotator import Annotator, ShardReport
 from raypose.inference.predictor import Predictor
 from raypose.inference.shards import Shard, plan_shards, read_boxes
 
-MANIFEST = "_manifest.json"
-_VERSIONED = ("raypose", "torch", "opencv-python", "pyarrow", "ray")
-
 
 @dataclass(frozen=True, kw_only=True)
 class AnnotationJob:
-    """What is asked: plain data that travels to every actor.
+    """A job over many images or a video.
 
     Attributes:
         source: image folder, image or video.
@@ -51,147 +41,47 @@ class AnnotationJob:
     lifter: str | None = None
     device: str = "auto"
 
+    @cached_property
+    def options(self) -> AnnotateSection:
+        """Return the `annotate` section of the config."""
+        return AnnotateSection.model_validate(self.config.get("annotate", {}))
+
     def shards(self) -> list[Shard]:
-        """Return the pieces of the job."""
+        """Return the pieces of the job.
+
+        Raises:
+            DataError: if the input or the boxes cannot be used.
+        """
         boxes = None if self.boxes is None else read_boxes(self.boxes)
         return plan_shards(self.source, self.options.shard_size, boxes)
 
-    @property
-    def options(self) -> Any:
-        """Return the `annotate` section of the config."""
-        return Config.from_resolved(self.config).annotate
-
     def build(self) -> Annotator:
         """Load the models."""
-        options = self.options
         predictor = Predictor(
             Config.from_resolved(self.config),
             weights=self.weights,
             detector=self.detector,
             lifter=self.lifter,
             device=self.device,
-            batch_size=options.batch_size,
+            batch_size=self.options.batch_size,
         )
-        return Annotator(predictor, options.decode_threads)
+        return Annotator(predictor, self.options.decode_threads)
 
-    def fingerprint(self) -> str:
-        """Return what the answers depend on, as one hash: models, weights, boxes and input."""
-        digest = hashlib.sha256()
-        model = {key: self.config.get(key) for key in ("model", "codec", "skeleton", "data")}
-        model["shard_size"] = self.options.shard_size
-        text = json.dumps([model, str(self.source.resolve()), self.lifter], sort_keys=True)
-        digest.update(text.encode())
-        for file in (self.weights, self.boxes, self.detector, self.lifter):
-            if file is not None and Path(file).is_file():
-                digest.update(Path(file).read_bytes())
-            digest.update(b"|")
-        return digest.hexdigest()[:16]
-
-
-@dataclass
-class Progress:
-    """How far a job is; drawn as one line.
-
-    Attributes:
-        total: images or frames of the job.
-        done: those with an answer, from earlier runs too.
-        instances: found so far, in this run.
-        errors: images that could not be read, in this run.
-        first_error: why the first of them could not.
-    """
-
-    total: int
-    done: int = 0
-    instances: int = 0
-    errors: int = 0
-    first_error: str | None = None
-    _resumed: int = 0
-    _started: float = field(default_factory=time.monotonic)
-
-    def skip(self, shard: Shard) -> None:
-        """Count a shard that an earlier run has done."""
-        self.done += len(shard)
-        self._resumed += len(shard)
-
-    def add(self, report: ShardReport) -> None:
-        """Count a shard."""
-        self.done += report.rows
-        self.instances += report.instances
-        self.errors += report.errors
-        self.first_error = self.first_error or report.first_error
-
-    @property
-    def seconds(self) -> float:
-        """Return the time since the start."""
-        return time.monotonic() - self._started
-
-    @property
-    def rate(self) -> float:
-        """Return images a second of this run."""
-        return (self.done - self._resumed) / max(self.seconds, 1e-9)
-
-    def __str__(self) -> str:
-        left = (self.total - self.done) / self.rate if self.rate > 0 else float("inf")
-        wait = f"{left:.0f} s left" if left < 1e6 else "starting"
-        return (
-            f"{self.done}/{self.total} images  {self.instances} instances  "
-            f"{self.rate:.1f} images/s  {self.errors} errors  {wait}"
-        )
-
-
-def prepare_output(job: AnnotationJob, shards: Iterable[Shard], overwrite: bool) -> list[Shard]:
-    """Make the output folder ready and return the shards that are still to be done.
-
-    Raises:
-        RayposeError: if the folder holds the answers of another job, or other files.
-    """
-    job.out.mkdir(parents=True, exist_ok=True)
-    manifest = job.out / MANIFEST
-    expected = {shard.part_name for shard in shards}
-    present = {path.name for path in job.out.glob("part-*.parquet")}
-    if manifest.is_file() and not overwrite:
-        before = json.loads(manifest.read_text(encoding="utf-8"))
-        if before["fingerprint"] != job.fingerprint():
-            raise RayposeError(
-                f"{job.out} holds annotations of another job (other models, weights, boxes or "
-                "input); give another --out, or --overwrite to replace them"
-            )
-    elif present and not overwrite:
-        raise RayposeError(f"{job.out} holds Parquet parts of unknown origin; give another --out")
-    stale = present if overwrite else present - expected
-    for name in stale:
-        (job.out / name).unlink()
-    for partial in job.out.glob(".part-*.partial"):
-        partial.unlink()
-    write_manifest(job, None)
-    done = present - stale
-    return [shard for shard in shards if shard.part_name not in done]
-
-
-def write_manifest(job: AnnotationJob, progress: Progress | None) -> None:
-    """Write the manifest: at the start without numbers, at the end with them."""
-    content: dict[str, Any] = {
-        "fingerprint": job.fingerprint(),
-        "complete": progress is not None,
-        "source": str(job.source),
-        "weights": str(job.weights),
-        "detector": job.detector,
-        "boxes": None if job.boxes is None else str(job.boxes),
-        "lifter": job.lifter,
-        "versions": {name: _version(name) for name in _VERSIONED},
-        "config": job.config,
-    }
-    if progress is not None:
-        counts = [_count(path) for path in sorted(job.out.glob("part-*.parquet"))]
-        content["rows"] = sum(count[0] for count in counts)
-        content["instances"] = sum(count[1] for count in counts)
-        content["errors"] = sum(count[2] for count in counts)
-        content["seconds"] = round(progress.seconds, 3)
-        content["images/s"] = round(progress.rate, 3)
-    target = job.out / MANIFEST
-    partial = target.with_name(f".{MANIFEST}.partial")
-    partial.write_text(json.dumps(content, indent=2), encoding="utf-8")
-    partial.replace(target)
+    @cached_property
+    def fingerprint(self) -> dict[str, str]:
+        """Return what the answers depend on, each as a short hash."""
+        val = (self.config.get("data") or {}).get("val") or {}
+        mode = (val.get("dataset") or {}).get("data_mode")
+        model = [self.config.get(key) for key in ("model", "codec", "skeleton")]
+        return {
+            "input": _hash(str(self.source.resolve())),
+            "shard_size": str(self.options.shard_size),
+            "model": _hash(json.dumps([model, val.get("pipeline"), mode], sort_keys=True)),
+            "weights": _hash_file(self.weights),
+            "detector": _hash_file(self.detector),
+            "boxes": _hash_file(self.boxes),
+            "lifter": _hash_file(self.lifter),
+        }
 
 
 def run_in_process(
@@ -203,29 +93,18 @@ def run_in_process(
         yield annotator(shard, job.out)
 
 
-def check_errors(job: AnnotationJob, progress: Progress) -> None:
-    """Stop a job in which too many images cannot be read.
-
-    Raises:
-        DataError: if there are more errors than `annotate.max_errors` allows.
-    """
-    limit = job.options.max_errors
-    if limit is not None and progress.errors > limit:
-        raise DataError(
-            f"{progress.errors} of {progress.done} images could not be read, more than "
-            f"annotate.max_errors ({limit}); the first: {progress.first_error}"
-        )
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _count(part: Path) -> tuple[int, int, int]:
-    table = pq.read_table(part, columns=["instances", "error"])
-    instances = sum(len(value) for value in table["instances"] if value.is_valid)
-    errors = table.num_rows - table["error"].null_count
-    return table.num_rows, instances, errors
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
+def _hash_file(name: str | Path | None) -> str:
+    """Return the hash of a file's content; of the name, if it is that of a config of raypose."""
+    if name is None:
+        return "none"
+    if not Path(name).is_file():
+        return _hash(str(name))
+    digest = hashlib.sha256()
+    with Path(name).open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()[:16]

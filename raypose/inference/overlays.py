@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +11,22 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from raypose.errors import DataError
-from raypose.inference.sources import iter_video
+from raypose.inference.sources import is_video, iter_video
 from raypose.ops.image_files import read_image
 from raypose.structures import Poses, Skeleton
 from raypose.visualization import draw_poses
 
+Row = dict[str, Any]
+Draw = Callable[[Row, Any], Any]
 
-def read_annotations(folder: Path) -> Iterator[dict[str, Any]]:
+
+def read_annotations(folder: Path) -> Iterator[Row]:
     """Yield the rows of a folder of annotations, part by part."""
     for part in sorted(folder.glob("part-*.parquet")):
         yield from pq.read_table(part).to_pylist()
 
 
-def poses_of(row: dict[str, Any], num_keypoints: int) -> Poses:
+def poses_of(row: Row, num_keypoints: int) -> Poses:
     """Return the poses of an annotation row."""
     instances = row["instances"] or []
     if not instances:
@@ -58,46 +61,52 @@ def draw_annotations(
 
     Returns:
         How many pictures or frames were drawn.
+
+    Raises:
+        DataError: if a picture cannot be read any more, or a video cannot be written.
     """
     out.mkdir(parents=True, exist_ok=True)
-    rows = [row for row in read_annotations(annotations) if row["error"] is None]
-    pictures = _frames(source, rows)
-    writer: cv2.VideoWriter | None = None
-    count = 0
-    for row, image in zip(rows, pictures, strict=False):
+    rows = (row for row in read_annotations(annotations) if row["error"] is None)
+
+    def draw(row: Row, image: Any) -> Any:
         poses = poses_of(row, skeleton.num_keypoints)
-        drawn = draw_poses(image, poses, skeleton, score_threshold=score_threshold)
-        if not _is_video(rows):
-            target = (out / row["source"]).with_suffix(".jpg")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            cv2.imwrite(str(target), drawn)
-        else:
-            writer = writer or _open_writer(out / f"{Path(row['source']).stem}.mp4", drawn)
-            writer.write(drawn)
+        return draw_poses(image, poses, skeleton, score_threshold=score_threshold)
+
+    if is_video(source):
+        return _draw_video(source, {row["frame"]: row for row in rows}, out, draw)
+    return _draw_images(source if source.is_dir() else source.parent, rows, out, draw)
+
+
+def _draw_images(root: Path, rows: Iterable[Row], out: Path, draw: Draw) -> int:
+    count = 0
+    for row in rows:
+        target = (out / row["source"]).with_suffix(".jpg")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(target), draw(row, read_image(root / row["source"])))
         count += 1
-    if writer is not None:
-        writer.release()
     return count
 
 
-def _is_video(rows: list[dict[str, Any]]) -> bool:
-    return len({row["source"] for row in rows}) == 1 and len(rows) > 1
+def _draw_video(source: Path, rows: Mapping[int, Row], out: Path, draw: Draw) -> int:
+    writer: cv2.VideoWriter | None = None
+    count = 0
+    try:
+        for frame in iter_video(source):
+            if frame.index in rows:
+                drawn = draw(rows[frame.index], frame.image)
+                writer = writer or _open_writer(out / f"{source.stem}.mp4", drawn, source)
+                writer.write(drawn)
+                count += 1
+    finally:
+        if writer is not None:
+            writer.release()
+    return count
 
 
-def _frames(source: Path, rows: list[dict[str, Any]]) -> Iterator[Any]:
-    if _is_video(rows):
-        wanted = {row["frame"] for row in rows}
-        yield from (f.image for f in iter_video(source) if f.index in wanted)
-        return
-    root = source if source.is_dir() else source.parent
-    for row in rows:
-        yield read_image(root / row["source"])
-
-
-def _open_writer(path: Path, image: Any) -> cv2.VideoWriter:
+def _open_writer(path: Path, image: Any, like: Path) -> cv2.VideoWriter:
+    rate = cv2.VideoCapture(str(like)).get(cv2.CAP_PROP_FPS) or 25.0
     size = (image.shape[1], image.shape[0])
-    fourcc = cv2.VideoWriter.fourcc(*"mp4v")
-    writer = cv2.VideoWriter(str(path), fourcc, 25.0, size)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), rate, size)
     if not writer.isOpened():
         raise DataError(f"{path}: OpenCV cannot write this video")
     return writer

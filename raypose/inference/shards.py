@@ -7,6 +7,7 @@ again what it has done.
 from __future__ import annotations
 
 import json
+import math
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -150,6 +151,8 @@ def read_boxes(path: Path) -> dict[str, Boxes]:
         found: dict[str, list[tuple[float, float, float, float]]] = {n: [] for n in names.values()}
         for item in content["annotations"]:
             x, y, width, height = (float(value) for value in item["bbox"])
+            if not all(map(math.isfinite, (x, y, width, height))):
+                raise ValueError(f"annotation {item.get('id')}: bbox {item['bbox']}")
             found[names[item["image_id"]]].append((x, y, x + width, y + height))
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = f"'{error.args[0]}' is missing" if isinstance(error, KeyError) else str(error)

@@ -5,18 +5,17 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic
 
 import torch
-from torch import nn
 
 from raypose.errors import CheckpointError
 from raypose.models.checkpoint import read_checkpoint
-from raypose.training.ema import ExponentialMovingAverage
+from raypose.training.ema import ExponentialMovingAverage, Model
 
 
 @dataclass(kw_only=True)
-class TrainingState:
+class TrainingState(Generic[Model]):
     """What changes during training, and its form in a file.
 
     Attributes:
@@ -32,10 +31,10 @@ class TrainingState:
         seconds: time spent on training so far.
     """
 
-    model: nn.Module
+    model: Model
     optimizer: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
-    ema: ExponentialMovingAverage | None
+    ema: ExponentialMovingAverage[Model] | None
     config: str
     epoch: int = 0
     best: float | None = None

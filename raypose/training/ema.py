@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import copy
 import math
+from typing import Generic, TypeVar
 
 import torch
 from torch import nn
 
+Model = TypeVar("Model", bound=nn.Module)
 
-class ExponentialMovingAverage:
+
+class ExponentialMovingAverage(Generic[Model]):
     """A slow copy of a model.
 
     At step n the average moves by `momentum + (1 - momentum) * exp(-(1 + n) / gamma)` towards
@@ -24,12 +27,12 @@ class ExponentialMovingAverage:
 
     def __init__(
         self,
-        model: nn.Module,
+        model: Model,
         momentum: float = 0.0002,
         gamma: int | None = 2000,
         update_buffers: bool = True,
     ) -> None:
-        self.module = copy.deepcopy(model).eval().requires_grad_(False)
+        self.module: Model = copy.deepcopy(model).eval().requires_grad_(False)
         self.momentum = momentum
         self.gamma = gamma
         self.steps = 0
@@ -50,7 +53,8 @@ class ExponentialMovingAverage:
             share += (1 - self.momentum) * math.exp(-(1 + self.steps) / self.gamma)
         self.steps += 1
         ours, theirs = self.module.state_dict(), model.state_dict()
-        torch._foreach_lerp_(  # one kernel for all parameters
+        # One kernel for all parameters; torch exports it without saying so.
+        torch._foreach_lerp_(  # pyright: ignore[reportPrivateImportUsage]
             [ours[name] for name in self._averaged],
             [theirs[name] for name in self._averaged],
             share,

@@ -28,6 +28,19 @@ from raypose.training.order import SampleOrder
 from raypose.training.runtime import LocalRuntime, Runtime
 
 
+def with_skeleton(config: Config) -> Config:
+    """Return the config with a skeleton: where it names none, that of its data.
+
+    A checkpoint holds its config, and should say what its keypoints are.
+    """
+    if config.skeleton is not None:
+        return config
+    skeleton = getattr(build_dataset(config, "val"), "skeleton", None)
+    if skeleton is None:
+        return config
+    return Config.from_resolved({**config.data, "skeleton": skeleton.to_dict()})
+
+
 def build_experiment(
     config: Config,
     val_dataset: Sequence[PoseSample],
@@ -40,7 +53,6 @@ def build_experiment(
         config=config,
         estimator=build_model(config),
         codec=build_codec(config),
-        skeleton=config.skeleton,
         feed=feed,
         val_dataset=val_dataset,
         metrics=build_metrics(config),
@@ -92,6 +104,7 @@ def train_locally(
         What `fit` returns; the same is in `metrics.json` of the work folder.
     """
     runtime = LocalRuntime(work_dir, device, resume)
+    config = with_skeleton(config)
     write_config(config, work_dir)
     val = build_dataset(config, "val")
     feed = local_feed(config, build_dataset(config, "train"), val, runtime)

@@ -17,11 +17,11 @@ from torch import Tensor, nn
 
 from raypose.codecs.base import BaseKeypointCodec
 from raypose.config import Config
-from raypose.errors import RayposeError
+from raypose.errors import ConfigError, RayposeError
 from raypose.evaluation.base import BaseMetric
 from raypose.models.checkpoint import load_checkpoint
 from raypose.models.estimators.base import BasePoseEstimator
-from raypose.structures import PoseBatch, PoseSample, Skeleton
+from raypose.structures import PoseBatch, PoseSample
 from raypose.training.checkpoints import TrainingState
 from raypose.training.ema import ExponentialMovingAverage
 from raypose.training.evaluation import evaluate, is_better, main_metric
@@ -43,7 +43,6 @@ class Experiment:
         config: resolved and checked.
         estimator: on the CPU, weights not yet started.
         codec: makes targets, if the paradigm has any.
-        skeleton: of the training data.
         feed: batches of this process.
         val_dataset: the annotations that `feed.val` refers to.
         metrics: what validation measures.
@@ -52,7 +51,6 @@ class Experiment:
     config: Config
     estimator: BasePoseEstimator
     codec: BaseKeypointCodec | None
-    skeleton: Skeleton
     feed: Feed
     val_dataset: Sequence[PoseSample]
     metrics: Sequence[BaseMetric]
@@ -80,12 +78,10 @@ class _Loop:
         if options.load_from is not None:
             load_checkpoint(estimator, options.load_from, strict=False)
         layout = torch.channels_last if options.channels_last else torch.contiguous_format
-        estimator.to(runtime.device, memory_format=layout)
-        step = TrainStep(
-            estimator,
-            experiment.codec,
-            experiment.skeleton.keypoint_weights if options.use_dataset_keypoint_weights else None,
-        ).to(runtime.device)
+        # torch.nn declares no overload for a memory format alone.
+        estimator.to(runtime.device).to(memory_format=layout)  # type: ignore[call-overload]
+        weights = _keypoint_weights(experiment.config)
+        step = TrainStep(estimator, experiment.codec, weights).to(runtime.device)
         if options.compile:
             step.compile()
         self.step = runtime.prepare(step, options.sync_bn)
@@ -93,7 +89,7 @@ class _Loop:
         self.run_length = RunLength(epochs=options.epochs, steps_per_epoch=steps)
         self.schedules = build_schedules(experiment.config.experiment.schedules, self.run_length)
         ema = options.ema
-        self.state = TrainingState(
+        self.state: TrainingState[BasePoseEstimator] = TrainingState(
             model=estimator,
             optimizer=build_optimizer(experiment.config.experiment.optimizer, estimator),
             scaler=torch.amp.GradScaler(runtime.device.type, enabled=options.amp == "fp16"),
@@ -177,7 +173,7 @@ class _Loop:
             moved = moved.replace(inputs=moved.inputs.contiguous(memory_format=torch.channels_last))
         with contextlib.ExitStack() as stack:
             # Gradients of all processes meet only in the step that uses them.
-            if not update and hasattr(self.step, "no_sync"):
+            if not update and isinstance(self.step, nn.parallel.DistributedDataParallel):
                 stack.enter_context(self.step.no_sync())
             if options.amp is not None:
                 stack.enter_context(torch.autocast(device.type, _AUTOCAST[options.amp]))
@@ -212,9 +208,10 @@ class _Loop:
             model, experiment.feed.val(), experiment.val_dataset, experiment.metrics, runtime
         )
         name = main_metric(metrics, self.options.save_best)
-        best = name is not None and is_better(name, metrics[name], state.best)
-        if best:
-            state.best = metrics[name]
+        best = False
+        if name is not None:
+            best = is_better(name, metrics[name], state.best)
+            state.best = metrics[name] if best else state.best
         state.history.append({"epoch": state.epoch, **numbers, **metrics})
         state.metrics = metrics
         if runtime.rank == 0:
@@ -238,6 +235,14 @@ class _Loop:
             epochs = [row["epoch"] for row in state.history if row.get(name) == state.best]
             summary.update({f"best/{name}": state.best, "best/epoch": epochs[0]})
         return summary
+
+
+def _keypoint_weights(config: Config) -> Sequence[float] | None:
+    if not config.train.use_dataset_keypoint_weights:
+        return None
+    if config.skeleton is None:
+        raise ConfigError("train.use_dataset_keypoint_weights: the weights are the skeleton's")
+    return config.skeleton.keypoint_weights
 
 
 def _seed_of(*numbers: int) -> int:

@@ -22,10 +22,10 @@ class Numbers(Sequence[PoseSample]):
     """Samples whose image is their number."""
 
     def __init__(self, count: int) -> None:
-        self.count = count
+        self._size = count
 
     def __len__(self) -> int:
-        return self.count
+        return self._size
 
     def __getitem__(self, index: int) -> PoseSample:  # type: ignore[override]
         image = np.full((2, 2, 3), index, np.uint8)

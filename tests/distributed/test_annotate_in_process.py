@@ -1,0 +1,236 @@
+"""Annotation without Ray: what is written, what is done again, what is refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from raypose.config import Config
+from raypose.distributed.annotate import annotate
+from raypose.errors import DataError, RayposeError
+from raypose.inference import Predictor
+from raypose.inference.annotation_output import MANIFEST
+from raypose.inference.overlays import draw_annotations, poses_of, read_annotations
+from raypose.inference.shards import read_boxes
+from raypose.ops.image_files import read_image
+from tests.distributed.conftest import Jobs
+
+
+def rows_of(out: Path) -> list[dict[str, Any]]:
+    return list(read_annotations(out))
+
+
+NAMES = [
+    "000000.jpg",
+    "000001.jpg",
+    "000001b.jpg",
+    "000002.jpg",
+    "000002b.png",
+    "000003.jpg",
+    "000004.jpg",
+    "below/last.jpg",
+]
+
+
+def test_every_picture_gets_its_row(job: Jobs, pictures: Path) -> None:
+    lines: list[str] = []
+    progress = annotate(job(), show=lines.append)
+    rows = rows_of(job().out)
+    assert [row["source"] for row in rows] == NAMES
+    assert {row["frame"] for row in rows} == {0}
+    broken = {row["source"]: row for row in rows if row["error"] is not None}
+    assert set(broken) == {"000001b.jpg", "000002b.png"}
+    assert "ends too early" in broken["000001b.jpg"]["error"]
+    assert broken["000002b.png"]["instances"] == []
+    assert broken["000002b.png"]["width"] is None
+    assert (progress.done, progress.total, progress.errors) == (8, 8, 2)
+    assert progress.instances == 6
+    assert len(lines) == 3
+    assert lines[-1].startswith("8/8 images  6 instances ")
+    manifest = json.loads((job().out / MANIFEST).read_text())
+    assert (manifest["complete"], manifest["rows"]) == (True, 8)
+    assert (manifest["instances"], manifest["errors"]) == (6, 2)
+
+
+def test_rows_hold_what_the_predictor_says(
+    job: Jobs, pictures: Path, model: tuple[Config, Path]
+) -> None:
+    annotate(job())
+    row = rows_of(job().out)[0]
+    image = read_image(pictures / "000000.jpg")
+    (poses,) = Predictor(model[0], weights=model[1], device="cpu").predict([image])
+    assert (row["height"], row["width"]) == image.shape[:2]
+    found = poses_of(row, 17)
+    np.testing.assert_allclose(found.keypoints, poses.keypoints, rtol=1e-5, atol=1e-4)
+    np.testing.assert_allclose(found.keypoint_scores, poses.keypoint_scores, rtol=1e-4)
+    assert row["instances"][0]["bbox"] == [0, 0, image.shape[1], image.shape[0]]
+    assert row["instances"][0]["keypoints_3d"] is None
+
+
+def test_files_are_read_by_others(job: Jobs) -> None:
+    annotate(job())
+    for part in job().out.glob("part-*.parquet"):
+        schema = pq.read_schema(part)
+        assert not any(isinstance(field.type, pa.BaseExtensionType) for field in schema)
+        assert not any(isinstance(v.type, pa.BaseExtensionType) for v in instance_fields(schema))
+    frame = pq.read_table(job().out).to_pandas()
+    assert frame["source"].tolist() == NAMES
+    keypoints = np.stack(frame["instances"][0][0]["keypoints"])
+    assert keypoints.shape == (17, 2)
+    back = pa.Table.from_pandas(frame, schema=pq.read_schema(part), preserve_index=False)
+    assert back.to_pylist() == rows_of(job().out)
+
+
+def instance_fields(schema: pa.Schema) -> list[pa.Field]:
+    struct = schema.field("instances").type.value_type
+    return [struct.field(i) for i in range(struct.num_fields)]
+
+
+def test_only_what_is_missing_is_done_again(job: Jobs) -> None:
+    annotate(job())
+    expected = rows_of(job().out)
+    parts = sorted(job().out.glob("part-*.parquet"))
+    before = {part: part.stat().st_mtime_ns for part in parts}
+    parts[1].unlink()
+    (job().out / f".{parts[2].name}.partial").write_bytes(b"half")
+    progress = annotate(job())
+    assert rows_of(job().out) == expected
+    assert (progress.done, progress.instances) == (8, 2)
+    after = {part: part.stat().st_mtime_ns for part in parts}
+    assert [before[p] == after[p] for p in parts] == [True, False, True]
+    assert not list(job().out.glob(".*.partial"))
+    assert annotate(job()).instances == 0
+    assert json.loads((job().out / MANIFEST).read_text())["instances"] == 6
+
+
+def test_new_pictures_of_the_folder_are_added(job: Jobs, pictures: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "growing"
+    shutil.copytree(pictures, folder)
+    (folder / "000000.jpg").rename(tmp_path / "first.jpg")
+    annotate(job(source=folder))
+    (tmp_path / "first.jpg").rename(folder / "000000.jpg")
+    annotate(job(source=folder))
+    assert [row["source"] for row in rows_of(job().out)] == NAMES
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"boxes": True}, "boxes"),
+        ({"source": "below"}, "input"),
+        ({"options": {"shard_size": 2}}, "shard_size"),
+        ({"weights": True}, "weights"),
+        ({"lifter": "some_config"}, "lifter"),
+    ],
+)
+def test_two_jobs_do_not_mix(
+    job: Jobs,
+    pictures: Path,
+    synthetic_people: Path,
+    tmp_path: Path,
+    changes: dict[str, Any],
+    named: str,
+) -> None:
+    annotate(job())
+    if "boxes" in changes:
+        changes = {"boxes": boxes_file(synthetic_people, tmp_path)}
+    if "source" in changes:
+        changes = {"source": pictures / "below"}
+    if "weights" in changes:
+        other = tmp_path / "other.pth"
+        other.write_bytes(job().weights.read_bytes() + b" ")
+        changes = {"weights": other}
+    with pytest.raises(RayposeError, match=rf"another job \(not the same: {named}\); give another"):
+        annotate(job(**changes))
+    assert len(rows_of(job().out)) == 8
+
+
+def test_overwrite_replaces_another_job(job: Jobs, pictures: Path) -> None:
+    annotate(job())
+    annotate(job(source=pictures / "below"), overwrite=True)
+    assert [row["source"] for row in rows_of(job().out)] == ["last.jpg"]
+
+
+def test_parts_of_unknown_origin(job: Jobs) -> None:
+    annotate(job())
+    (job().out / MANIFEST).write_text("{}")
+    with pytest.raises(RayposeError, match=r"_manifest.json was not written by this version"):
+        annotate(job())
+    (job().out / MANIFEST).unlink()
+    with pytest.raises(RayposeError, match=r"parts of unknown origin; give another --out"):
+        annotate(job())
+
+
+def test_too_many_broken_pictures_stop_the_job(job: Jobs) -> None:
+    with pytest.raises(DataError, match=r"1 images could not .*max_errors \(0\); the first: .*1b"):
+        annotate(job({"max_errors": 0}))
+    assert len(rows_of(job().out)) == 3
+    assert annotate(job({"max_errors": 1})).done == 8
+
+
+def boxes_file(people: Path, folder: Path) -> Path:
+    content = json.loads((people / "train.json").read_text())
+    for image in content["images"]:
+        image["file_name"] = Path(image["file_name"]).name
+    path = folder / "boxes.json"
+    path.write_text(json.dumps(content))
+    return path
+
+
+def test_boxes_of_a_json_are_used(job: Jobs, synthetic_people: Path, tmp_path: Path) -> None:
+    path = boxes_file(synthetic_people, tmp_path)
+    annotate(job(boxes=path))
+    boxes = read_boxes(path)
+    for row in rows_of(job().out):
+        found = [instance["bbox"] for instance in row["instances"]]
+        expected = boxes.get(row["source"], ()) if row["error"] is None else ()
+        np.testing.assert_allclose(found, [list(box) for box in expected], rtol=1e-6)
+
+
+def test_a_video_frame_by_frame(job: Jobs, video: Path, model: tuple[Config, Path]) -> None:
+    annotate(job(source=video))
+    rows = rows_of(job().out)
+    assert [(row["source"], row["frame"]) for row in rows] == [("walk.avi", i) for i in range(7)]
+    assert {(row["width"], row["height"], row["error"]) for row in rows} == {(160, 120, None)}
+    predictor = Predictor(model[0], weights=model[1], device="cpu")
+    for row, (_, poses) in zip(rows, predictor(video), strict=True):
+        np.testing.assert_allclose(poses_of(row, 17).keypoints, poses.keypoints, atol=1e-3)
+
+
+def test_a_video_that_ends_early_has_a_row_for_every_frame(
+    job: Jobs, video: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("raypose.inference.shards.count_frames", lambda path: 9)
+    annotate(job(source=video))
+    rows = rows_of(job().out)
+    assert [row["frame"] for row in rows] == list(range(9))
+    assert [row["error"] for row in rows[6:]] == [None, *["the video ends before this frame"] * 2]
+
+
+def test_poses_are_drawn_on_their_pictures(
+    job: Jobs, pictures: Path, video: Path, model: tuple[Config, Path], tmp_path: Path
+) -> None:
+    skeleton = model[0].skeleton
+    assert skeleton is not None
+    annotate(job())
+    drawn = tmp_path / "drawn"
+    assert draw_annotations(pictures, job().out, drawn, skeleton, score_threshold=-1.0) == 6
+    assert (drawn / "below" / "last.jpg").is_file()
+    before = read_image(pictures / "000000.jpg").astype(int)
+    after = read_image(drawn / "000000.jpg").astype(int)
+    assert before.shape == after.shape
+    assert (np.abs(before - after).max(axis=-1) > 60).sum() > 50
+
+    annotate(job(source=video, out=tmp_path / "frames"))
+    assert draw_annotations(video, tmp_path / "frames", drawn, skeleton) == 7
+    reader = cv2.VideoCapture(str(drawn / "walk.mp4"))
+    assert reader.get(cv2.CAP_PROP_FRAME_COUNT) == 7
+    assert reader.get(cv2.CAP_PROP_FPS) == pytest.approx(5.0)
