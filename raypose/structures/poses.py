@@ -76,7 +76,7 @@ class Poses:
         """Return a copy with some fields changed."""
         return replace(self, **changes)
 
-    def select(self, index: npt.ArrayLike) -> Poses:
+    def select(self, index: npt.NDArray[np.bool_ | np.integer] | list[int]) -> Poses:
         """Return the instances picked by a boolean mask or integer indices."""
         picked = {
             f.name: value[index]

@@ -167,15 +167,13 @@ _KEYPOINT_KEYS = ("name", "swap", "color", "type", "sigma", "weight")
 
 def _parse(definition: Any, where: str) -> Skeleton:
     problems: list[str] = []
-    if not isinstance(definition, Mapping) or not definition.get("keypoints"):
+    if not isinstance(definition, Mapping) or definition.get("keypoints") in (None, []):
         raise ConfigError(f"{where}: a skeleton needs 'keypoints', a list of names")
     for key in definition:
         if key not in _KEYS:
             problems.append(f"{where}: {key}: unknown key.{did_you_mean(str(key), _KEYS)}")
-    entries: list[Mapping[str, Any]] = [
-        {"name": item} if isinstance(item, str) else item for item in definition["keypoints"]
-    ]
-    names = [str(entry.get("name")) for entry in entries]
+    entries = _entries(definition["keypoints"], where, problems)
+    names = [entry["name"] for entry in entries]
     for i, entry in enumerate(entries):
         for key in entry:
             if key not in _KEYPOINT_KEYS:
@@ -205,15 +203,19 @@ def _parse(definition: Any, where: str) -> Skeleton:
                 f"but '{names[j]}' mirrors '{names[flips[j]]}'"
             )
     links, link_colors = [], []
-    for i, item in enumerate(definition.get("links") or []):
-        ends = item["link"] if isinstance(item, Mapping) else item
-        if not isinstance(ends, Sequence) or len(ends) != 2:
-            problems.append(f"{where}: links.{i}: two keypoint names, got {ends!r}")
+    for i, item in enumerate(_list_of_links(definition, where, problems)):
+        ends = item.get("link") if isinstance(item, Mapping) else item
+        if not isinstance(ends, (list, tuple)) or len(ends) != 2:
+            problems.append(f"{where}: links.{i}: two keypoint names, got {item!r}")
             continue
         first, second = (index(end, f"links.{i}") for end in ends)
         links.append((first, second))
         given = item.get("color") if isinstance(item, Mapping) else None
-        link_colors.append(_color(given, first))
+        link_colors.append(_color(given, first, f"{where}: links.{i}", problems))
+    colors = [
+        _color(entry.get("color"), i, f"{where}: keypoints.{i}", problems)
+        for i, entry in enumerate(entries)
+    ]
     sigmas = _numbers(definition.get("sigmas"), entries, "sigma", where, problems)
     weights = _numbers(definition.get("weights"), entries, "weight", where, problems)
     if problems:
@@ -225,11 +227,37 @@ def _parse(definition: Any, where: str) -> Skeleton:
         links=tuple(links),
         upper_body_ids=tuple(i for i, e in enumerate(entries) if e.get("type") == "upper"),
         lower_body_ids=tuple(i for i, e in enumerate(entries) if e.get("type") == "lower"),
-        keypoint_colors=tuple(_color(e.get("color"), i) for i, e in enumerate(entries)),
+        keypoint_colors=tuple(colors),
         link_colors=tuple(link_colors),
         sigmas=sigmas,
         keypoint_weights=weights or (1.0,) * len(names),
     )
+
+
+def _entries(given: Any, where: str, problems: list[str]) -> list[Mapping[str, Any]]:
+    """Return the keypoints as mappings with a name; what is none is reported and stands in."""
+    if not isinstance(given, (list, tuple)):
+        raise ConfigError(
+            [*problems, f"{where}: keypoints: a list of names expected, got {given!r}"]
+        )
+    entries: list[Mapping[str, Any]] = []
+    for i, item in enumerate(given):
+        entry = {"name": item} if isinstance(item, str) else item
+        if not isinstance(entry, Mapping) or not isinstance(entry.get("name"), str):
+            problems.append(
+                f"{where}: keypoints.{i}: a name, or a mapping with 'name', expected, got {item!r}"
+            )
+            entry = {"name": f"keypoint {i}"}
+        entries.append(entry)
+    return entries
+
+
+def _list_of_links(definition: Mapping[str, Any], where: str, problems: list[str]) -> Sequence[Any]:
+    links = definition.get("links") or []
+    if isinstance(links, (list, tuple)):
+        return links
+    problems.append(f"{where}: links: a list of pairs of keypoints expected, got {links!r}")
+    return []
 
 
 def _mirror(index: int, names: list[str]) -> int:
@@ -245,11 +273,18 @@ def _mirror(index: int, names: list[str]) -> int:
     return index
 
 
-def _color(given: Any, index: int) -> Color:
+def _color(given: Any, index: int, place: str, problems: list[str]) -> Color:
     if given is None:
         return _PALETTE[index % len(_PALETTE)]
-    red, green, blue = (int(value) for value in given)
-    return red, green, blue
+    if (
+        isinstance(given, (list, tuple))
+        and len(given) == 3
+        and all(isinstance(value, (int, float)) and 0 <= value <= 255 for value in given)
+    ):
+        red, green, blue = (int(value) for value in given)
+        return red, green, blue
+    problems.append(f"{place}.color: three numbers from 0 to 255 expected, got {given!r}")
+    return _PALETTE[0]
 
 
 def _numbers(
@@ -260,18 +295,25 @@ def _numbers(
     problems: list[str],
 ) -> tuple[float, ...] | None:
     """Read one number for each keypoint: a list, one for all, or entries of the keypoints."""
-    if values is None:
-        own = [entry.get(key) for entry in entries]
-        if all(value is None for value in own):
-            return None
-        if any(value is None for value in own):
-            missing = [entry["name"] for entry in entries if entry.get(key) is None]
-            problems.append(f"{where}: keypoints: '{key}' is missing for {', '.join(missing)}")
-            return None
-        return tuple(float(value) for value in own if value is not None)
+    places = [f"{key}s.{i}" for i in range(len(entries))]
     if isinstance(values, (int, float)):
         return (float(values),) * len(entries)
-    if len(values) != len(entries):
-        problems.append(f"{where}: {key}s: {len(entries)} numbers expected, got {len(values)}")
+    if values is None:
+        values = [entry.get(key) for entry in entries]
+        missing = [entry["name"] for entry in entries if entry.get(key) is None]
+        if len(missing) == len(entries):
+            return None
+        if missing:
+            problems.append(f"{where}: keypoints: '{key}' is missing for {', '.join(missing)}")
+            return None
+        places = [f"keypoints.{i}.{key}" for i in range(len(entries))]
+    if not isinstance(values, (list, tuple)) or len(values) != len(entries):
+        problems.append(f"{where}: {key}s: {len(entries)} numbers expected, got {values!r}")
         return None
-    return tuple(float(value) for value in values)
+    wrong = [
+        f"{where}: {place}: a number expected, got {value!r}"
+        for place, value in zip(places, values, strict=True)
+        if not isinstance(value, (int, float))
+    ]
+    problems += wrong
+    return None if wrong else tuple(float(value) for value in values)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -75,7 +74,7 @@ class MMPoseStyleHead(BaseHead):
 
     def __init__(
         self,
-        in_channels: int | Sequence[int],
+        in_channels: int,
         num_joints: int,
         loss: Any = dict(type="SmoothL1Loss", use_target_weight=True),  # noqa: B006
         decoder: Any = None,

@@ -92,8 +92,8 @@ def test_forward_is_pure(load: Load, name: str) -> None:
 @pytest.fixture
 def process_group(tmp_path: Path) -> Iterator[None]:
     """A group of this process alone, as a worker of Ray Train has one of all of them."""
-    store = torch.distributed.FileStore(str(tmp_path / "store"), 1)
-    torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
+    meeting = f"file://{tmp_path / 'meeting'}"
+    torch.distributed.init_process_group("gloo", init_method=meeting, rank=0, world_size=1)
     yield
     torch.distributed.destroy_process_group()
 

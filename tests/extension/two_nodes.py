@@ -21,7 +21,6 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import ray
-from ray import serve
 from ray.cluster_utils import Cluster
 
 from raypose.config import Config, load_config
@@ -142,7 +141,6 @@ def _serve(config: Config, project: Path, out: Path) -> list[dict[str, Any]]:
     response = connection.getresponse()
     answer = json.loads(response.read())
     connection.close()
-    serve.shutdown()
     if response.status != http.client.OK:
         raise RuntimeError(f"{response.status}: {answer}")
     return answer["instances"]

@@ -69,7 +69,7 @@ def test_unknown_names() -> None:
             "mouse: links.0: no keypoint is called 'left_eer'. Did you mean 'left_ear'?",
         ),
         ({"links": [["snout"]]}, "mouse: links.0: two keypoint names, got ['snout']"),
-        ({"sigmas": [0.1]}, "mouse: sigmas: 4 numbers expected, got 1"),
+        ({"sigmas": [0.1]}, "mouse: sigmas: 4 numbers expected, got [0.1]"),
         (
             {"keypoints": [{"name": "snout", "swp": "tail"}, "left_ear", "right_ear", "tail"]},
             "mouse: keypoints.0.swp: unknown key. Did you mean 'swap'?",
@@ -86,6 +86,32 @@ def test_unknown_names() -> None:
             {"keypoints": [{"name": "snout", "sigma": 0.1}, "left_ear", "right_ear", "tail"]},
             "mouse: keypoints: 'sigma' is missing for left_ear, right_ear, tail",
         ),
+        ({"keypoints": 3}, "mouse: keypoints: a list of names expected, got 3"),
+        ({"keypoints": "abc"}, "mouse: keypoints: a list of names expected, got 'abc'"),
+        (
+            {"keypoints": ["a", 7], "links": []},
+            "mouse: keypoints.1: a name, or a mapping with 'name', expected, got 7",
+        ),
+        (
+            {"keypoints": ["a", {"nam": "b"}], "links": []},
+            "mouse: keypoints.1: a name, or a mapping with 'name', expected, got {'nam': 'b'}",
+        ),
+        ({"links": 5}, "mouse: links: a list of pairs of keypoints expected, got 5"),
+        ({"links": [{"lnk": [0, 1]}]}, "mouse: links.0: two keypoint names, got {'lnk': [0, 1]}"),
+        (
+            {"links": [{"link": ["snout", "tail"], "color": 3}]},
+            "mouse: links.0.color: three numbers from 0 to 255 expected, got 3",
+        ),
+        (
+            {"keypoints": [{"name": "a", "color": "red"}], "links": []},
+            "mouse: keypoints.0.color: three numbers from 0 to 255 expected, got 'red'",
+        ),
+        (
+            {"keypoints": [{"name": "a", "sigma": "x"}], "links": []},
+            "mouse: keypoints.0.sigma: a number expected, got 'x'",
+        ),
+        ({"sigmas": [1, 2, "x", 4]}, "mouse: sigmas.2: a number expected, got 'x'"),
+        ({"weights": "heavy"}, "mouse: weights: 4 numbers expected, got 'heavy'"),
     ],
 )
 def test_a_mistake_says_where_it_is(changes: dict[str, Any], message: str) -> None:
