@@ -152,7 +152,7 @@ def _annotate(options: argparse.Namespace) -> None:
 
 def _serve(options: argparse.Namespace) -> None:
     from raypose.config import load_serve_config
-    from raypose.distributed.serve import run
+    from raypose.distributed.serve import run, stop
     from raypose.distributed.session import ray_session
 
     section = load_serve_config(options.config, options.overrides)
@@ -163,6 +163,7 @@ def _serve(options: argparse.Namespace) -> None:
         run(section)
         print(f"serving on http://{section.host}:{section.port}/v1/pose", flush=True)
         stopped.wait()
+        stop()
 
 
 def _demo(options: argparse.Namespace) -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ class TinyBackbone(BaseBackbone):
         norm: batch norms between them, so that samples of a batch are not independent.
         dropout: share of channels dropped.
         die: file; whoever finds it while training removes it and dies.
+        delay: seconds that a prediction takes.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class TinyBackbone(BaseBackbone):
         norm: bool = False,
         dropout: float = 0.0,
         die: str | None = None,
+        delay: float = 0.0,
         init_cfg: Any = None,
     ) -> None:
         super().__init__(init_cfg)
@@ -52,11 +55,14 @@ class TinyBackbone(BaseBackbone):
             nn.ReLU(),
         )
         self.die = die
+        self.delay = delay
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         if self.training and self.die is not None and os.path.exists(self.die):
             os.remove(self.die)
             os._exit(1)
+        if not self.training:
+            time.sleep(self.delay)
         return (self.layers(x),)
 
 

@@ -54,4 +54,6 @@ class _QueueHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         # Not waited for: a slow driver must not hold up the training.
-        self._queue.actor.put_nowait.remote(self.format(record))
+        actor = self._queue.actor
+        assert actor is not None, "shut down before its workers"
+        actor.put_nowait.remote(self.format(record))

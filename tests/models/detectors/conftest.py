@@ -76,18 +76,23 @@ def rtmdet_file(tmp_path: Path) -> Maker:
     """Make an RTMDet whose only class is a white cell and whose boxes are 2 x 4 strides."""
 
     def make(batch: int | str = "b", size: object = (64, 64), name: str = "tiny.onnx") -> Path:
-        graph, outputs = Graph(), {}
-        for stride in STRIDES:
-            # White is about 2.4 in each channel once normalised, grey 114 about 0: logit 4 or -8.
-            weight = np.zeros((5, 3))
-            weight[0] = 12 / 7.3
-            bias = np.array([-8.0, stride, 2 * stride, stride, 2 * stride])
-            cells = graph.cells(stride, weight, bias)
-            output = graph.node("Transpose", cells, output=f"level{stride}", perm=[0, 2, 3, 1])
-            outputs[output] = [batch, None, None, 5]
-        return graph.save(tmp_path / name, outputs, batch, size)
+        return write_rtmdet(tmp_path / name, batch, size)
 
     return make
+
+
+def write_rtmdet(path: Path, batch: int | str = "b", size: object = (64, 64)) -> Path:
+    """Write the network of `rtmdet_file`."""
+    graph, outputs = Graph(), {}
+    for stride in STRIDES:
+        # White is about 2.4 in each channel once normalised, grey 114 about 0: logit 4 or -8.
+        weight = np.zeros((5, 3))
+        weight[0] = 12 / 7.3
+        bias = np.array([-8.0, stride, 2 * stride, stride, 2 * stride])
+        cells = graph.cells(stride, weight, bias)
+        output = graph.node("Transpose", cells, output=f"level{stride}", perm=[0, 2, 3, 1])
+        outputs[output] = [batch, None, None, 5]
+    return graph.save(path, outputs, batch, size)
 
 
 @pytest.fixture
