@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import signal
 import sys
@@ -23,16 +22,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: the words after `raypose`, those of the process by default.
 
     Returns:
-        The exit status: 0, or 2 for a mistake of the user.
+        The exit status: 0, 2 for a mistake of the user, 130 after Ctrl-C.
     """
     options = _parse(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.basicConfig(format="%(message)s", stream=sys.stderr)
+    logging.getLogger("raypose").setLevel(logging.INFO)
     try:
         options.run(options)
-    except RayposeError as error:
+    except (RayposeError, FileNotFoundError, PermissionError, ConnectionError) as error:
         lead = "the config cannot be used:\n" if isinstance(error, ConfigError) else ""
         print(f"raypose: {lead}{error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 
@@ -105,24 +107,27 @@ def _add_config(parser: argparse.ArgumentParser) -> None:
 
 def _train(options: argparse.Namespace) -> None:
     from raypose.config import load_config
+    from raypose.models.dry_run import dry_run
 
     config = load_config(options.config, options.overrides)
+    dry_run(config)
     if options.dry_run:
         print(config.to_yaml(), end="")
         return
     from raypose.distributed.train import train
+    from raypose.training.launch import metrics_to_json
 
     work_dir = options.work_dir or Path("work_dirs") / Path(options.config).stem
-    metrics = train(config, work_dir, options.resume)
-    print(json.dumps(metrics, indent=2, sort_keys=True))
+    print(metrics_to_json(train(config, work_dir, options.resume)))
 
 
 def _evaluate(options: argparse.Namespace) -> None:
     from raypose.config import load_config
     from raypose.distributed.train import evaluate_checkpoint
+    from raypose.training.launch import metrics_to_json
 
     config = load_config(options.config, options.overrides)
-    print(json.dumps(evaluate_checkpoint(config, options.checkpoint), indent=2, sort_keys=True))
+    print(metrics_to_json(evaluate_checkpoint(config, options.checkpoint)))
 
 
 def _annotate(options: argparse.Namespace) -> None:
@@ -133,6 +138,9 @@ def _annotate(options: argparse.Namespace) -> None:
     from raypose.inference.overlays import draw_annotations
 
     config, weights = read_config(options.pose, options.weights, options.overrides)
+    skeleton = None if options.draw is None else build_model(config).skeleton
+    if options.draw is not None and skeleton is None:
+        raise ConfigError("--draw: the config of the pose model does not name its skeleton")
     job = AnnotationJob(
         source=options.input.resolve(),
         out=options.out.resolve(),
@@ -144,8 +152,7 @@ def _annotate(options: argparse.Namespace) -> None:
     )
     progress = annotate(job, options.overwrite, show=_show_line)
     print(f"{options.out}: {progress}", file=sys.stderr)
-    if options.draw is not None:
-        skeleton = build_model(config).skeleton
+    if skeleton is not None:
         count = draw_annotations(options.input, options.out, options.draw, skeleton)
         print(f"{options.draw}: {count} pictures", file=sys.stderr)
 
@@ -157,10 +164,11 @@ def _serve(options: argparse.Namespace) -> None:
 
     section = load_serve_config(options.config, options.overrides)
     stopped = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopped.set())
     with ray_session():
         run(section)
+        # Not before: Ray, once started, has handlers of its own.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: stopped.set())
         print(f"serving on http://{section.host}:{section.port}/v1/pose", flush=True)
         stopped.wait()
         stop()

@@ -144,7 +144,11 @@ def write_config(config: Config, work_dir: Path) -> None:
 
 
 def write_metrics(metrics: dict[str, float], work_dir: Path) -> None:
-    """Write the numbers of a run to `metrics.json`, one flat object; NaN is null there."""
+    """Write the numbers of a run to `metrics.json`, one flat object."""
+    (work_dir / "metrics.json").write_text(metrics_to_json(metrics) + "\n", encoding="utf-8")
+
+
+def metrics_to_json(metrics: dict[str, float]) -> str:
+    """Return numbers as JSON, which has no word for NaN: it is null there."""
     numbers = {name: value if math.isfinite(value) else None for name, value in metrics.items()}
-    text = json.dumps(numbers, indent=2, sort_keys=True)
-    (work_dir / "metrics.json").write_text(text + "\n", encoding="utf-8")
+    return json.dumps(numbers, indent=2, sort_keys=True)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import pytest
+import torch
+from torch import Tensor, nn
 
 from raypose.config import Config, load_config
 from raypose.errors import ConfigError
+from raypose.models.backbones.base_backbone import BaseBackbone
 from raypose.models.dry_run import dry_run
+from raypose.registry import MODELS
 
 HEATMAP = "td-hm_res50_8xb64-210e_coco-256x192"
 SIMCC = "simcc_res50_8xb64-210e_coco-256x192"
@@ -57,3 +61,32 @@ def test_vectors_of_another_length_than_the_codec_reads() -> None:
         ConfigError, match=r"SimCC vectors are \[576, 768\] long, the codec reads \[384, 512\]"
     ):
         dry_run(config(SIMCC, "model.head.simcc_split_ratio=3.0"))
+
+
+@MODELS.register_module(force=True)
+class LooksAtNumbers(BaseBackbone):
+    """A backbone that does not run on shapes."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        self.how = how
+        self.conv = nn.Conv2d(3, 2048, 1, 32)
+        if how == "constructor":
+            self.rates = [rate.item() for rate in torch.linspace(0, 1, 3)]
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        if self.how == "item" and x.max() > 255:
+            raise AssertionError
+        if self.how == "numpy":
+            x.numpy()
+        if self.how == "nonzero":
+            x.nonzero()
+        return (self.conv(x),)
+
+
+@pytest.mark.parametrize("how", ["constructor", "item", "numpy", "nonzero"])
+def test_a_model_that_looks_at_numbers_is_let_pass(how: str) -> None:
+    model = config(HEATMAP)
+    backbone = {"type": "LooksAtNumbers", "how": how}
+    changed = {**model.data, "model": {**model.data["model"], "backbone": backbone}}
+    assert dry_run(Config.from_resolved(changed)) is None
