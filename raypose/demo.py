@@ -218,7 +218,7 @@ def _truth(sample: PoseSample) -> tuple[Poses, Array]:
     assert sample.keypoints_visible is not None
     labelled = (sample.keypoints_visible > 0).astype(np.float32)
     poses = Poses(keypoints=sample.keypoints, keypoint_scores=labelled, bboxes=sample.bboxes)
-    areas = np.zeros(len(poses)) if sample.areas is None else sample.areas
+    areas = np.zeros(len(poses), np.float32) if sample.areas is None else sample.areas
     return poses, areas
 
 

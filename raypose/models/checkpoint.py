@@ -14,6 +14,8 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+import safetensors
+import safetensors.torch
 from torch import Tensor, nn
 
 from raypose.errors import CheckpointError, did_you_mean
@@ -32,7 +34,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """Read a checkpoint file to the CPU.
 
     Args:
-        path: a `.pth` or `.pt` file, or a `.safetensors` file if that package is installed.
+        path: a `.pth` or `.pt` file, or a `.safetensors` file.
 
     Returns:
         What was saved, for example `state_dict` and `meta`. Objects of foreign classes are
@@ -196,11 +198,6 @@ def _check_hash(path: Path) -> None:
 
 def _load_safetensors(path: Path) -> Any:
     try:
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file as load
-    except ImportError as error:
-        raise CheckpointError(f"{path}: pip install safetensors to read this format") from error
-    try:
-        return load(path)
-    except SafetensorError as error:
+        return safetensors.torch.load_file(path)
+    except safetensors.SafetensorError as error:
         raise CheckpointError(f"{path} is damaged or no safetensors file: {error}") from error

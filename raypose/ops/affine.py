@@ -15,5 +15,7 @@ def apply_affine(
 
 def invert_affine(matrix: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
     """Invert a (2, 3) affine matrix."""
-    linear = np.linalg.inv(matrix[:, :2].astype(np.float64))
-    return np.column_stack([linear, -linear @ matrix[:, 2]])
+    inverse = np.empty((2, 3), np.float64)
+    inverse[:, :2] = np.linalg.inv(matrix[:, :2].astype(np.float64))
+    inverse[:, 2] = -inverse[:, :2] @ matrix[:, 2]
+    return inverse

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch._utils import _rebuild_tensor_v2
 
@@ -399,19 +400,10 @@ def test_digest_in_the_name_is_held(tmp_path: Path) -> None:
         read_checkpoint(wrong)
 
 
-def test_safetensors_need_their_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "safetensors", None)
-    path = tmp_path / "model.safetensors"
-    path.write_bytes(b"x")
-    with pytest.raises(CheckpointError, match="pip install safetensors"):
-        read_checkpoint(path)
-
-
 def test_safetensors(tmp_path: Path) -> None:
-    safetensors = pytest.importorskip("safetensors.torch")
     model = Model()
     path = tmp_path / "model.safetensors"
-    safetensors.save_file(weights(model), path)
+    save_file(weights(model), path)
     load_checkpoint(model, path)
     assert_loaded(model, weights(model))
     path.write_bytes(b"not one")

@@ -10,8 +10,11 @@ import yaml
 
 from raypose.registry import MODELS
 
+# Other tests register classes of their own.
+OURS = [name for name in MODELS if MODELS.get(name).__module__.startswith("raypose.")]
 
-@pytest.mark.parametrize("name", list(MODELS))
+
+@pytest.mark.parametrize("name", OURS)
 def test_example_builds(name: str) -> None:
     entry = MODELS.get(name)
     _, _, text = inspect.cleandoc(entry.__doc__ or "").partition("Example:\n")
