@@ -152,7 +152,7 @@ def _annotate(options: argparse.Namespace) -> None:
     )
     progress = annotate(job, options.overwrite, show=_show_line)
     print(f"{options.out}: {progress}", file=sys.stderr)
-    if skeleton is not None:
+    if options.draw is not None and skeleton is not None:
         count = draw_annotations(options.input, options.out, options.draw, skeleton)
         print(f"{options.draw}: {count} pictures", file=sys.stderr)
 

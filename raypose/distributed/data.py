@@ -10,6 +10,7 @@ import functools
 import json
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -40,9 +41,32 @@ _BLOCK_BATCHES = 4  # batches of one task: enough to pay for the task, few enoug
 _STREAM_BATCHES = 4000
 
 
-def put_samples(dataset: Sequence[PoseSample]) -> ray.ObjectRef:
-    """Put the annotations of a dataset into the object store, as one Arrow table."""
-    return ray.put(_to_table(dataset))
+@dataclass(frozen=True, kw_only=True)
+class StoredSplits:
+    """The annotations of both splits in the object store, each as one Arrow table.
+
+    Attributes:
+        train: reference of the training set.
+        val: reference of the validation set.
+        num_train: size of the training set.
+        num_val: size of the validation set.
+    """
+
+    train: ray.ObjectRef
+    val: ray.ObjectRef
+    num_train: int
+    num_val: int
+
+    @classmethod
+    def put(cls, train: Sequence[PoseSample], val: Sequence[PoseSample]) -> StoredSplits:
+        """Put the annotations of two datasets into the object store."""
+        stored = ray.put(_to_table(val))
+        return cls(
+            train=stored if train is val else ray.put(_to_table(train)),
+            val=stored,
+            num_train=len(train),
+            num_val=len(val),
+        )
 
 
 class StoredSamples(Sequence[PoseSample]):
@@ -67,9 +91,7 @@ class RayFeed:
     Args:
         config: resolved; data tasks build the transforms from it.
         order: which samples form which batch.
-        train: annotations of the training set, from `put_samples`.
-        val: annotations of the validation set.
-        num_val: size of the validation set.
+        splits: annotations of both sets.
         val_batch_size: samples of a validation batch of this process.
         cpus: CPUs that the stream of this process may use.
     """
@@ -78,17 +100,13 @@ class RayFeed:
         self,
         config: Config,
         order: SampleOrder,
-        train: ray.ObjectRef,
-        val: ray.ObjectRef,
-        num_val: int,
+        splits: StoredSplits,
         val_batch_size: int,
         cpus: float,
     ) -> None:
         self._config = config
         self._order = order
-        self._train = train
-        self._val = val
-        self._num_val = num_val
+        self._splits = splits
         self._val_batch_size = val_batch_size
         self._cpus = cpus
 
@@ -109,7 +127,7 @@ class RayFeed:
             numbers = range(first, min(first + together, epochs))
             positions = np.concatenate([self._order.epoch(epoch).reshape(-1) for epoch in numbers])
             epoch_of = np.repeat(numbers, self.steps_per_epoch * share)
-            yield from self._stream(self._train, "train", epoch_of, positions, share)
+            yield from self._stream(self._splits.train, "train", epoch_of, positions, share)
 
     def val(self) -> Iterator[PoseBatch]:
         """Yield our share of the validation set.
@@ -117,8 +135,10 @@ class RayFeed:
         Raises:
             RayposeError: if a sample cannot be loaded.
         """
-        ours = np.arange(self._order.rank, self._num_val, self._order.world_size)
-        return self._stream(self._val, "val", np.zeros_like(ours), ours, self._val_batch_size)
+        ours = np.arange(self._order.rank, self._splits.num_val, self._order.world_size)
+        return self._stream(
+            self._splits.val, "val", np.zeros_like(ours), ours, self._val_batch_size
+        )
 
     def _stream(
         self,

@@ -117,6 +117,7 @@ def evaluate_locally(
     config: Config, checkpoint: Path, device: torch.device | str | None = None
 ) -> dict[str, float]:
     """Return the validation metrics of a checkpoint, computed in this process."""
+    config = with_skeleton(config)
     runtime = LocalRuntime(Path(), device)
     estimator = load_for_evaluation(config, checkpoint).to(runtime.device)
     val = build_dataset(config, "val")

@@ -64,7 +64,9 @@ def test_a_run_is_the_same_however_it_is_spread(
     config = config_of(
         tmp_path, synthetic_people, cluster={"num_workers": workers}, data__loader=loader
     )
+    threads = torch.get_num_threads()
     metrics = train(config, tmp_path / "run")
+    assert torch.get_num_threads() == threads, "that is for workers, not for the caller's process"
     assert_same_run(tmp_path / "run", reference)
     wanted = json.loads((reference / "metrics.json").read_text())
     assert numbers(metrics) == pytest.approx(numbers(wanted), rel=1e-4)

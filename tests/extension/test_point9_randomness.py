@@ -127,18 +127,16 @@ def test_another_seed_draws_otherwise(load: Load, expected: list[PoseBatch]) -> 
 def test_ray_data_draws_the_same(
     config: Config, expected: list[PoseBatch], world_size: int
 ) -> None:
-    from raypose.distributed.data import RayFeed, put_samples
+    from raypose.distributed.data import RayFeed, StoredSplits
 
     dataset = build_dataset(config, "train")
-    rows = put_samples(dataset)
+    splits = StoredSplits.put(train=dataset, val=dataset)
     shares = []
     for rank in range(world_size):
         ray_feed = RayFeed(
             config,
             order(config, len(dataset), rank, world_size),
-            rows,
-            rows,
-            num_val=len(dataset),
+            splits,
             val_batch_size=4,
             cpus=1.0,
         )

@@ -1,0 +1,115 @@
+"""What one training process does on Ray: build its part, train, hand mistakes to the driver."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray.train
+import torch
+from ray.util.queue import Queue
+
+from raypose.config import Config, build_dataset
+from raypose.distributed.budget import CpuBudget
+from raypose.distributed.data import RayFeed, StoredSamples, StoredSplits
+from raypose.distributed.mistakes import find_mistake
+from raypose.distributed.relay import send_logs
+from raypose.distributed.runtime import RayRuntime
+from raypose.distributed.session import enter_folder
+from raypose.errors import RayposeError
+from raypose.structures import PoseSample
+from raypose.training.feed import Feed
+from raypose.training.launch import build_experiment, local_feed, sample_order, val_batch_size
+from raypose.training.loop import Experiment, fit
+from raypose.training.runtime import Runtime
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainTask:
+    """What every process of a run is given: plain data and references, nothing built.
+
+    Attributes:
+        config: resolved.
+        work_dir: folder of the results.
+        resume: go on from the last checkpoint.
+        budget: CPUs of each process and of the tasks that feed it.
+        folder: where relative paths start.
+        splits: annotations in the object store; None if each process reads them itself.
+    """
+
+    config: dict[str, Any]
+    work_dir: str
+    resume: bool
+    budget: CpuBudget
+    folder: str
+    splits: StoredSplits | None
+
+
+def build_task(task: TrainTask, runtime: Runtime) -> Experiment:
+    """Build what one process trains with."""
+    config = Config.from_resolved(task.config)
+    feed: Feed
+    val: Sequence[PoseSample]
+    if task.splits is None:
+        val = build_dataset(config, "val")
+        feed = local_feed(config, build_dataset(config, "train"), val, runtime)
+    else:
+        val = StoredSamples(task.splits.val)
+        feed = RayFeed(
+            config,
+            sample_order(config, task.splits.num_train, runtime),
+            task.splits,
+            val_batch_size(config, runtime),
+            task.budget.data_cpus,
+        )
+    return build_experiment(config, val, feed)
+
+
+def train_worker(arguments: dict[str, Any]) -> dict[str, float] | None:
+    """Train in a worker of Ray Train.
+
+    Args:
+        arguments: `task`, and the queues `logs` and `mistakes` to the driver.
+
+    Returns:
+        The numbers of the run; None if it was given up because of a mistake of the user, which
+        is in the queue then.
+    """
+    task: TrainTask = arguments["task"]
+    mistakes: Queue = arguments["mistakes"]
+    if not mistakes.empty():
+        return None  # Ray Train has started the workers again all the same.
+    if ray.train.get_context().get_world_rank() == 0:
+        send_logs(arguments["logs"])
+    enter_folder(task.folder)
+    runtime = RayRuntime(Path(task.work_dir), task.resume)
+    if runtime.device.type == "cpu":
+        torch.set_num_threads(task.budget.threads)
+    experiment = mistake = None
+    try:
+        experiment = build_task(task, runtime)
+    except RayposeError as error:
+        mistake = error
+    if _give_up_together(mistake, runtime, mistakes):
+        return None
+    assert experiment is not None
+    try:
+        return fit(experiment, runtime)
+    except Exception as error:
+        mistake = find_mistake(error)
+        if mistake is None:
+            raise
+        mistakes.put(mistake)
+        if runtime.world_size == 1:
+            return None
+        raise  # The other workers wait for this one; only a failure ends that.
+
+
+def _give_up_together(mistake: RayposeError | None, runtime: Runtime, mistakes: Queue) -> bool:
+    """Return whether any worker could not build its part; the mistake is then in the queue."""
+    found = [each for each in runtime.gather(mistake) or [] if each is not None]
+    if found:
+        mistakes.put(found[0])
+    return runtime.broadcast(bool(found))
