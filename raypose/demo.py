@@ -32,7 +32,7 @@ from raypose.visualization import Chart, Command, Example, Number, Report, Stage
 
 Array = npt.NDArray[np.float32]
 
-_TRAIN, _VAL, _NEW = 1000, 120, 24
+_TRAIN, _VAL, _NEW = 2500, 120, 24
 _SHOWN, _WORST = 12, 6
 
 

@@ -36,7 +36,9 @@ _TYPES = {
 }
 # Given in full: Arrow would guess another type for a column that is empty in one block.
 _SCHEMA = pa.schema([(name, _TYPES[kind]) for name, kind in ROW_COLUMNS.items()])
-_BLOCK_BATCHES = 4  # batches of one task: enough to pay for the task, few enough to start soon
+# Samples of one task, unless a batch is larger: a task costs some 40 ms whatever it does, and its
+# samples wait for the last of them.
+_BLOCK_SAMPLES = 128
 # Batches of one execution of Ray Data: starting one takes a moment, and its blocks take memory.
 _STREAM_BATCHES = 4000
 
@@ -150,7 +152,7 @@ class RayFeed:
     ) -> Iterator[PoseBatch]:
         if not len(positions):
             return
-        blocks = max(1, round(len(positions) / (batch_size * _BLOCK_BATCHES)))
+        blocks = max(1, round(len(positions) / max(batch_size, _BLOCK_SAMPLES)))
         table = pa.table({"epoch": epochs, "position": positions})
         stream = ray.data.from_arrow(table, override_num_blocks=blocks)
         loader = _Loader(rows, split, json.dumps(self._config.data))
