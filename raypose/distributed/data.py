@@ -21,6 +21,7 @@ import ray.data
 
 from raypose.config import Config, Pipeline, Split, build_pipeline
 from raypose.distributed.mistakes import mistakes_as_they_are
+from raypose.distributed.pacing import Paced
 from raypose.distributed.session import enter_folder
 from raypose.structures import PoseBatch, PoseSample
 from raypose.structures.pose_sample import ROW_COLUMNS
@@ -163,6 +164,7 @@ class RayFeed:
             num_cpus=min(1.0, self._cpus),
         )
         loaded.context.raise_original_map_exception = True
+        loaded.context.custom_execution_callback_classes = [Paced]
         options = loaded.context.execution_options
         options.preserve_order = True
         options.resource_limits = options.resource_limits.for_limits(cpu=self._cpus)

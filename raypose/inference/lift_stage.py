@@ -13,9 +13,9 @@ import numpy.typing as npt
 import torch
 
 from raypose.codecs.base import BaseKeypointCodec
-from raypose.errors import ConfigError
+from raypose.errors import ConfigError, RayposeError
 from raypose.models.estimators.base import BasePoseEstimator
-from raypose.ops.keypoint_mapping import keypoints_to_h36m
+from raypose.ops.h36m_joints import keypoints_to_h36m
 from raypose.structures import PoseBatch, Poses, Skeleton
 
 Floats = npt.NDArray[np.float32]
@@ -87,7 +87,7 @@ class LiftStage:
     def convert(self, keypoints: Floats) -> Floats:
         """Bring keypoints (N, K', 2) of the source skeleton into the lifter's order."""
         if self._order is None:
-            return keypoints_to_h36m(keypoints, self._source.name)
+            return keypoints_to_h36m(keypoints, self._source.keypoint_names)
         return keypoints[:, self._order]
 
     @torch.inference_mode()
@@ -166,9 +166,12 @@ def _order(source: Skeleton, target: Skeleton) -> list[int] | None:
         return [source.keypoint_names.index(name) for name in target.keypoint_names]
     if target.name == "h36m":
         try:
-            keypoints_to_h36m(np.zeros((1, source.num_keypoints, 2), np.float32), source.name)
-        except (ValueError, IndexError) as error:
-            raise ConfigError(f"the lifter takes Human3.6M poses: {error}") from error
+            empty = np.zeros((0, source.num_keypoints, 2), np.float32)
+            keypoints_to_h36m(empty, source.keypoint_names)
+        except RayposeError as error:
+            raise ConfigError(
+                f"the lifter takes Human3.6M poses and gets those of '{source.name}': {error}"
+            ) from error
         return None
     missing = sorted(set(target.keypoint_names) - set(source.keypoint_names))
     raise ConfigError(

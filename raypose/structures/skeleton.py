@@ -5,6 +5,7 @@ It drives the loader, the size of heads, flips, metrics and drawing. K keypoints
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -51,7 +52,8 @@ class Skeleton:
             keypoints: [snout, left_ear, right_ear, tail_base]
             links: [[snout, left_ear], [snout, right_ear], [left_ear, tail_base]]
 
-        `left_x` and `right_x` mirror each other unless `swap` says otherwise.
+        Names that differ in their side alone (`left_ear` and `right_ear`, `wingL` and `wingR`,
+        `eye_l` and `eye_r`) mirror each other unless `swap` says otherwise.
     """
 
     name: str
@@ -260,15 +262,24 @@ def _list_of_links(definition: Mapping[str, Any], where: str, problems: list[str
     return []
 
 
+# What tells a side in a name: a word (left_ear, RightWing), else a letter that stands out
+# (eye_l, L_Eye, wingL, forelegR4).
+_SIDES = (
+    re.compile("left|right|Left|Right|LEFT|RIGHT"),
+    re.compile("(?<![A-Za-z])[lr](?![A-Za-z])|(?<![A-Z])[LR](?![a-z])"),
+)
+_OTHER_SIDE = dict(
+    pair
+    for left, right in (("left", "right"), ("Left", "Right"), ("LEFT", "RIGHT"), "lr", "LR")
+    for pair in ((left, right), (right, left))
+)
+
+
 def _mirror(index: int, names: list[str]) -> int:
     """Return the partner by name, `left...` with `right...`; a keypoint without one is its own."""
-    for ours, theirs in (
-        ("left", "right"),
-        ("right", "left"),
-        ("Left", "Right"),
-        ("Right", "Left"),
-    ):
-        if ours in names[index] and (partner := names[index].replace(ours, theirs)) in names:
+    for side in _SIDES:
+        partner = side.sub(lambda found: _OTHER_SIDE[found[0]], names[index])
+        if partner in names and partner != names[index]:
             return names.index(partner)
     return index
 

@@ -214,7 +214,7 @@ def test_what_does_not_fit_together(folder: Path, tmp_path: Path) -> None:
         load_estimator(tmp_path / "detector.yaml", folder / "pose.pth")
     with pytest.raises(ConfigError, match=r"a class with detect\(\)\) is expected, got Topdown"):
         load_detector(folder / "pose.yaml")
-    with pytest.raises(ConfigError, match=r"no conversion to Human3\.6M"):
+    with pytest.raises(ConfigError, match=r"turned into the joints of Human3\.6M"):
         load_lift_stage(folder / "lift.pth", Skeleton.load("ap10k"))
     with pytest.raises(ConfigError, match=r"data\.val\.pipeline is missing"):
         Predictor(folder / "lift.pth")

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
 from raypose.ops import keypoint_mapping as mapping
 
@@ -38,24 +37,3 @@ def test_a_permutation_and_its_inverse() -> None:
     np.testing.assert_array_equal(again[1], scores)
     sigmas = mapping.map_sigmas(mapping.map_sigmas(scores[0], 6, there), 6, back)
     np.testing.assert_array_equal(sigmas, scores[0])
-
-
-@pytest.mark.parametrize("source", ["coco", "aic", "crowdpose", "h36m"])
-def test_conversion_to_h36m_commutes_with_moving(source: str) -> None:
-    points = np.random.default_rng(0).normal(0, 100, (2, 17, 2))
-    plain = mapping.keypoints_to_h36m(points, source)
-    moved = mapping.keypoints_to_h36m(points * 2 + 7, source)
-    assert plain.shape == (2, 17, 2)
-    np.testing.assert_allclose(moved, plain * 2 + 7)
-
-
-def test_a_missing_keypoint_spoils_only_what_depends_on_it() -> None:
-    points = np.ones((1, 17, 2))
-    points[:, 16] = np.nan
-    converted = mapping.keypoints_to_h36m(points, "coco")
-    assert np.isnan(converted[0, :, 0]).nonzero()[0].tolist() == [3]
-
-
-def test_an_unknown_source_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"from 'coc', only from coco.*Did you mean 'coco'"):
-        mapping.keypoints_to_h36m(POINTS, "coc")

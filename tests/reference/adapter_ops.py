@@ -16,6 +16,7 @@ from raypose.ops import (
     boxes,
     cameras,
     flips,
+    h36m_joints,
     keypoint_mapping,
     keypoints,
     layer_decay,
@@ -27,7 +28,7 @@ from raypose.ops import (
     warps,
     windows,
 )
-from raypose.structures import PoseSample
+from raypose.structures import PoseSample, Skeleton
 from raypose.transforms import BottomupResize, GetBBoxCenterScale, TopdownAffine
 
 
@@ -55,6 +56,25 @@ def _named(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 def _flip_keypoints(keypoints_: dict[str, Any]) -> Any:
     keypoints_["image_size"] = keypoints_.pop("size")
     return keypoints.flip_keypoints(**keypoints_)
+
+
+# Skeletons that the reference converts and raypose does not carry.
+_AIC = [
+    *("right_shoulder", "right_elbow", "right_wrist", "left_shoulder", "left_elbow", "left_wrist"),
+    *("right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle"),
+    *("head_top", "neck"),
+]
+
+
+def _to_h36m(keypoints: np.ndarray, source: str) -> np.ndarray:
+    if source == "h36m":
+        return keypoints
+    if source == "aic":
+        return h36m_joints.keypoints_to_h36m(keypoints, _AIC)
+    names = list(Skeleton.load("coco" if source == "posetrack18" else source).keypoint_names)
+    if source == "posetrack18":
+        names[1:3] = "head_bottom", "head_top"
+    return h36m_joints.keypoints_to_h36m(keypoints, names)
 
 
 def _flip_bbox(bbox: np.ndarray, size: list[int], bbox_format: str, direction: str) -> Any:
@@ -178,7 +198,7 @@ _OPERATIONS: dict[str, Callable[..., Any]] = {
     "keypoint_converter": _named("keypoints", "keypoints_visible", "keypoints_visible_weights")(
         keypoint_mapping.convert_keypoints
     ),
-    "keypoints_to_h36m": keypoint_mapping.keypoints_to_h36m,
+    "keypoints_to_h36m": _to_h36m,
     "frame_window": windows.frame_window,
     "vit_layer_of_parameter": layer_decay.vit_layer_of_parameter,
     "warp_matrix": warps.get_warp_matrix,

@@ -35,6 +35,30 @@ def test_a_few_lines_are_a_skeleton() -> None:
     assert len(mouse.link_colors) == 2
 
 
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ("left_ear", "right_ear"),
+        ("leftear", "rightear"),
+        ("EarLeft", "EarRight"),
+        ("left_brow_left_corner", "right_brow_right_corner"),
+        ("wingL", "wingR"),
+        ("forelegL4", "forelegR4"),
+        ("L_Eye", "R_Eye"),
+        ("l_eye", "r_eye"),
+        ("eye-l", "eye-r"),
+    ],
+)
+def test_sides_are_read_from_names(left: str, right: str) -> None:
+    mouse = Skeleton.load({"keypoints": ["tail", right, "nostril", left]})
+    assert mouse.flip_indices == (0, 3, 2, 1)
+
+
+def test_names_that_tell_no_side_are_their_own_mirror() -> None:
+    names = ["paw1LH_top", "paw4RH_top", "Lip", "Rip", "liver", "river", "left_only"]
+    assert Skeleton.load({"keypoints": names}).flip_indices == tuple(range(7))
+
+
 def test_names_files_mappings_and_skeletons_load(tmp_path: Path) -> None:
     file = tmp_path / "mouse.yaml"
     file.write_text(yaml.safe_dump(MOUSE))
