@@ -7,23 +7,20 @@ expected array is thinned: `field#sub` holds its flattened values [::step]. A va
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from tests.golden_files import read_arrays, read_cases
 from tests.reference.adapter_codecs import codec_decode, codec_encode, codec_op
 
-GOLDENS = Path(__file__).parents[1] / "goldens" / "codecs"
-CASES = json.loads((GOLDENS / "codecs.json").read_text())
+CASES = read_cases("codecs", "codecs")
 
 
 @pytest.fixture(scope="module")
 def arrays() -> dict[str, np.ndarray]:
-    with np.load(GOLDENS / "codecs.npz") as file:
-        return dict(file)
+    return read_arrays("codecs", "codecs")
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case["id"] for case in CASES])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +9,9 @@ import pytest
 import torch
 
 from raypose.registry import MODELS
+from tests.golden_files import read_cases
 
-GOLDENS = Path(__file__).parents[1] / "goldens" / "models"
-with gzip.open(GOLDENS / "state_keys.json.gz", "rt", encoding="utf-8") as _file:
-    CASES = json.load(_file)
+CASES = read_cases("models", "state_keys")
 
 
 @pytest.mark.parametrize("case", CASES, ids=[Path(case["config"]).stem for case in CASES])

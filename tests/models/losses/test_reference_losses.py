@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,16 +10,15 @@ import torch
 from torch import Tensor, nn
 
 from raypose.registry import MODELS
+from tests.golden_files import read_arrays, read_cases
 from tests.models.drawn_weights import draw_weights
 
-GOLDENS = Path(__file__).parents[2] / "goldens" / "models"
-CASES = json.loads((GOLDENS / "losses.json").read_text())
+CASES = read_cases("models", "losses")
 
 
 @pytest.fixture(scope="module")
 def arrays() -> dict[str, np.ndarray]:
-    with np.load(GOLDENS / "losses.npz") as file:
-        return dict(file)
+    return read_arrays("models", "losses")
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case["id"] for case in CASES])
