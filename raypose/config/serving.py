@@ -56,11 +56,12 @@ def load_serve_config(name: str | Path, overrides: Sequence[str] = ()) -> ServeS
     ]
     for at in (*_CONFIGS, *_WEIGHTS):
         root = _with_full_path(root, at, path.parent, problems)
-    pose = root.child("pose")
-    if not any(pose is not None and pose.child(key) is not None for key in ("config", "weights")):
-        mark = root.nearest(("pose",)).mark
-        message = "'config', or 'weights' that hold their config, is missing"
-        problems.append(Problem(mark, ("pose",), message))
+    stages = ["pose", "lifter"] if root.child("lifter") is not None else ["pose"]
+    for stage in stages:
+        given = root.child(stage)
+        if given is None or (given.child("config") is None and given.child("weights") is None):
+            message = "'config', or 'weights' that hold their config, is missing"
+            problems.append(Problem(root.nearest((stage,)).mark, (stage,), message))
     if problems:
         raise ConfigError(report(problems))
     return ServeSection.model_validate(root.plain())

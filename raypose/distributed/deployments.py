@@ -22,7 +22,7 @@ from raypose.config.sections import (
     PoseStageSection,
     StageSection,
 )
-from raypose.errors import ConfigError, DataError
+from raypose.errors import DataError
 from raypose.inference.loading import load_lift_stage, load_pose_stage, resolve_device
 from raypose.inference.pose_stage import PoseStage
 from raypose.models.detectors import Detections, ONNXDetector
@@ -118,7 +118,7 @@ class LifterDeployment:
     def __init__(self, section: LifterStageSection, skeleton: dict[str, Any]) -> None:
         _use_one_thread()
         self._stage = load_lift_stage(
-            section.config, Skeleton.load(skeleton), section.weights, device="auto"
+            section.source, Skeleton.load(skeleton), section.weights, device="auto"
         )
         _set_batching(self._batch, section)
 
@@ -145,10 +145,7 @@ def load_served_pose(section: PoseStageSection) -> PoseStage:
         ConfigError: if the section does not say which model it is.
         CheckpointError: if it cannot be loaded.
     """
-    source = section.config or section.weights
-    if source is None:
-        raise ConfigError("serve.pose: 'config' or 'weights' (a checkpoint of raypose) is needed")
-    return load_pose_stage(source, section.weights, device="auto", batch_size=section.crops)
+    return load_pose_stage(section.source, section.weights, device="auto", batch_size=section.crops)
 
 
 def load_served_detector(section: DetectorStageSection) -> ONNXDetector:

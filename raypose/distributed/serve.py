@@ -105,7 +105,7 @@ def _check_models(section: ServeSection) -> dict[str, Any] | None:
     if section.lifter is not None:
         if skeleton is None:
             raise ConfigError("serve.lifter: the pose model does not say what its skeleton is")
-        load_lift_stage(section.lifter.config, skeleton, section.lifter.weights)
+        load_lift_stage(section.lifter.source, skeleton, section.lifter.weights)
     return None if skeleton is None else skeleton.to_dict()
 
 

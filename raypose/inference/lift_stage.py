@@ -106,7 +106,7 @@ class LiftStage:
         N, K, _ = keypoints.shape
         T = self.num_frames
         frames = torch.from_numpy(keypoints)[:, None].repeat(1, T, 1, 1)
-        cameras = [{"w": float(width), "h": float(height)} for width, height in image_sizes]
+        cameras = [_camera(float(width), float(height)) for width, height in image_sizes]
         return PoseBatch(
             keypoints=frames,
             keypoints_visible=torch.ones(N, T, K),
@@ -117,6 +117,12 @@ class LiftStage:
                 "lifting_target_visible": torch.ones(N, 1, K),
             },
         )
+
+
+def _camera(width: float, height: float) -> dict[str, Any]:
+    """What is known of a camera; only losses read its focal lengths and centre."""
+    focal, center = np.full((2, 1), width, np.float32), np.float32([[width / 2], [height / 2]])
+    return {"w": width, "h": height, "f": focal, "c": center}
 
 
 class _Stats:

@@ -47,10 +47,14 @@ def test_the_config_of_an_experiment_serves_its_own_model(write: Write) -> None:
 
 
 def test_weights_may_hold_their_config(write: Write, tmp_path: Path) -> None:
-    write("best.pth", "")
-    section = load_serve_config(write("s.yaml", "pose: {weights: best.pth}\n"))
+    for name in ("best.pth", "lift.pth"):
+        write(name, "")
+    text = "pose: {weights: best.pth}\nlifter: {weights: lift.pth}\n"
+    section = load_serve_config(write("s.yaml", text))
     assert section.pose.config is None
-    assert section.pose.weights == str(tmp_path / "best.pth")
+    assert section.pose.source == section.pose.weights == str(tmp_path / "best.pth")
+    assert section.lifter is not None
+    assert section.lifter.source == str(tmp_path / "lift.pth")
 
 
 @pytest.fixture
@@ -67,7 +71,7 @@ def test_every_mistake_at_once(problems: Callable[..., list[str]], write: Write)
     write("weights.pth", "")
     text = (
         "prot: 8000\npose:\n  config: no_such_config\n  weights: weight.pth\n"
-        "  num_replicas: 0\nlifter: {weights: x.pth}\n"
+        "  num_replicas: 0\nlifter: {config: x.pth}\n"
     )
     found = problems(text)
     assert found[0].startswith("s.yaml:1: prot: unknown key. Did you mean 'port'?")
@@ -75,12 +79,13 @@ def test_every_mistake_at_once(problems: Callable[..., list[str]], write: Write)
     assert found[2:] == [
         "s.yaml:4: pose.weights: there is no file 'weight.pth'. Did you mean 'weights.pth'?",
         "s.yaml:5: pose.num_replicas: got 0, expected greater than 0",
-        "s.yaml:6: lifter: 'config' is missing",
-        "s.yaml:6: lifter.weights: there is no file 'x.pth'.",
+        "s.yaml:6: lifter.config: there is no file 'x.pth'.",
     ]
 
 
-def test_a_pose_model_is_needed(problems: Callable[..., list[str]]) -> None:
-    assert problems("port: 8000\n") == [
-        "s.yaml:1: pose: 'config', or 'weights' that hold their config, is missing"
+def test_models_are_needed(problems: Callable[..., list[str]]) -> None:
+    missing = "'config', or 'weights' that hold their config, is missing"
+    assert problems("port: 8000\nlifter: {num_gpus: 1}\n") == [
+        f"s.yaml:1: pose: {missing}",
+        f"s.yaml:2: lifter: {missing}",
     ]

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from raypose.codecs.base import BaseKeypointCodec
+from raypose.config import build_codec, build_model, load_config
 from raypose.errors import ConfigError
 from raypose.inference import LiftStage
 from raypose.models.estimators.base import BasePoseEstimator
@@ -156,3 +157,20 @@ def test_skeletons_that_do_not_fit() -> None:
         LiftStage(FlatLifter(), ScreenCodec(), Skeleton.load("coco"), mouse)
     with pytest.raises(ConfigError, match="bbox_center, bbox_scale, image_size; got bbox_scale"):
         stage(stats_info={"bbox_scale": 300})
+
+
+def test_a_codec_that_asks_for_the_camera_lifts_as_one_that_does_not() -> None:
+    small = ["model.backbone.stem_channels=8", "model.head.in_channels=8"]
+    poses, lifted = people(2), []
+    for asks in ("false", "true"):
+        changes = [*small, f"codec.normalize_camera={asks}"]
+        config = load_config("examples/mocap3d", changes)
+        torch.manual_seed(0)
+        codec = build_codec(config)
+        assert codec is not None
+        human36m = Skeleton.load("h36m")
+        lift = LiftStage(build_model(config).eval(), codec, Skeleton.load("coco"), human36m)
+        (found,) = lift([poses], [(640, 480)])
+        lifted.append(found.keypoints_3d)
+    assert lifted[0].any()
+    np.testing.assert_array_equal(*lifted)

@@ -14,6 +14,7 @@ from raypose.config.sections.base import (
     PositiveInt,
     Section,
 )
+from raypose.errors import ConfigError
 
 
 class StageSection(Section):
@@ -38,18 +39,38 @@ class StageSection(Section):
     max_queued_requests: Count = 64
 
 
-class PoseStageSection(StageSection):
-    """The pose model.
+class ModelStageSection(StageSection):
+    """A stage whose model is built from a config.
 
     Attributes:
-        config: its config, path or name; null for the config that this section stands in, or for
-            the one that the weights hold.
+        config: its config, path or name, or a checkpoint that holds it; null for the one that the
+            weights hold.
         weights: its checkpoint; null for the one that the config names.
-        crops: crops of one call of the model, from as many requests as it takes.
     """
 
     config: str | None = None
     weights: str | None = None
+
+    @property
+    def source(self) -> str:
+        """Return what the model is built from.
+
+        Raises:
+            ConfigError: if there is neither a config nor a checkpoint.
+        """
+        found = self.config or self.weights
+        if found is None:
+            raise ConfigError("serve: a model needs 'config', or 'weights' that hold their config")
+        return found
+
+
+class PoseStageSection(ModelStageSection):
+    """The pose model; without config and weights, that of the experiment which it is part of.
+
+    Attributes:
+        crops: crops of one call of the model, from as many requests as it takes.
+    """
+
     crops: PositiveInt = 8
 
 
@@ -70,16 +91,8 @@ class DetectorStageSection(StageSection):
     max_instances: PositiveInt = 100
 
 
-class LifterStageSection(StageSection):
-    """The model that lifts 2D poses to 3D.
-
-    Attributes:
-        config: its config, path or name, or a checkpoint that holds it.
-        weights: its checkpoint; null for the one that the config names.
-    """
-
-    config: str
-    weights: str | None = None
+class LifterStageSection(ModelStageSection):
+    """The model that lifts 2D poses to 3D."""
 
 
 class ServeSection(Section):
