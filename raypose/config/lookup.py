@@ -24,8 +24,6 @@ def find_config(name: str | Path) -> Path:
     for candidate in _spellings(given):
         if candidate.is_file():
             return candidate.resolve()
-    if given.is_dir():
-        raise ConfigError(f"'{name}' is a folder, a config is a .yaml file")
     for root in config_folders():
         for candidate in _spellings(root / given):
             if candidate.is_file():
@@ -36,6 +34,8 @@ def find_config(name: str | Path) -> Path:
         return find_config(same_stem[0])
     if len(given.parts) == 1 and same_stem:
         raise ConfigError(f"'{name}' could be any of {', '.join(same_stem)}")
+    if given.is_dir():
+        raise ConfigError(f"'{name}' is a folder, a config is a .yaml file")
     raise ConfigError(
         f"there is no config '{name}', neither a file nor a name.{_hint(given, known)}"
     )

@@ -58,3 +58,9 @@ def test_a_short_name_that_two_configs_have(
     monkeypatch.setattr("raypose.config.lookup.config_folders", lambda: [tmp_path / "configs"])
     with pytest.raises(ConfigError, match="'same' could be any of a/same, b/same"):
         find_config("same")
+
+
+def test_a_folder_hides_no_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "demo").mkdir()
+    assert find_config("demo").name == "demo.yaml"
