@@ -22,6 +22,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import ray
 from ray.cluster_utils import Cluster
+from ray.data import DataContext
 
 from raypose.config import Config, load_config
 from raypose.config.sections import ServeSection
@@ -55,6 +56,8 @@ def main(project: Path, name: str, out: Path) -> None:
         cluster.add_node(**node)
         ray.init(address=cluster.address, log_to_driver=False, logging_level=logging.ERROR)
         quiet_ray_data()
+        # The work is so little that the first actor would do it before the second has started.
+        DataContext.get_current().wait_for_min_actors_s = 60
         facts = {"nodes": len(ray.nodes()), **_whole_chain(name, project, out)}
         (out / "facts.json").write_text(json.dumps(facts, indent=2))
     finally:
