@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from raypose.config import load_config
-    from raypose.inference import Predictor
+    from raypose.inference import Predictor, load_model
     from raypose.registry import CODECS, DATASETS, METRICS, MODELS, TRANSFORMS
     from raypose.structures import PoseBatch, Poses, PoseSample, Skeleton
 
@@ -30,6 +30,7 @@ __all__ = [
     "Skeleton",
     "__version__",
     "load_config",
+    "load_model",
 ]
 
 # Public name -> module that defines it; the imports above are the same, for type checkers.
@@ -45,6 +46,7 @@ _EXPORTS = {
     "Predictor": "raypose.inference",
     "Skeleton": "raypose.structures",
     "load_config": "raypose.config",
+    "load_model": "raypose.inference",
 }
 
 

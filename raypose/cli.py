@@ -1,4 +1,4 @@
-"""The command `raypose`: train, eval, annotate, serve, demo, import-mmpose."""
+"""The command `raypose`: train, eval, annotate, serve, demo, import-mmpose, weights."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import logging
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,12 +53,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="raypose", description=raypose.__doc__)
     parser.add_argument("--version", action="version", version=f"raypose {raypose.__version__}")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-
-    def command(name: str, run: Any, summary: str) -> argparse.ArgumentParser:
-        added = commands.add_parser(name, help=summary, description=summary)
-        added.set_defaults(run=run)
-        return added
+    command = _commands_of(parser)
 
     train = command("train", _train, "Train a model from a config.")
     _add_config(train)
@@ -76,8 +71,8 @@ def _parser() -> argparse.ArgumentParser:
     annotate = command("annotate", _annotate, "Write the poses of images or a video to Parquet.")
     annotate.add_argument("input", type=Path, help="folder of images, image or video")
     annotate.add_argument("overrides", nargs="*", metavar="key=value")
-    annotate.add_argument("--pose", required=True, help="config or checkpoint of the pose model")
-    annotate.add_argument("--weights", type=Path, help="checkpoint of the pose model")
+    annotate.add_argument("--pose", required=True, help="config, name or checkpoint of the model")
+    annotate.add_argument("--weights", help="checkpoint of the pose model, a file or its address")
     annotate.add_argument("--detector", help="ONNX file or config of the detector")
     annotate.add_argument("--boxes", type=Path, help="COCO json with the boxes of the images")
     annotate.add_argument("--lifter", help="config or checkpoint of a 2D-to-3D model")
@@ -97,7 +92,42 @@ def _parser() -> argparse.ArgumentParser:
     )
     importer.add_argument("config", type=Path, help="MMPose config, a Python file")
     importer.add_argument("-o", "--out", type=Path, help="YAML to write (standard output)")
+
+    summary = "List, download, convert and inspect weights."
+    _add_weights_commands(command("weights", None, summary))
     return parser
+
+
+def _commands_of(parser: argparse.ArgumentParser) -> Callable[..., argparse.ArgumentParser]:
+    """Return what adds a command to a parser, given its name, function and summary."""
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    def command(name: str, run: Any, summary: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=summary, description=summary)
+        added.set_defaults(run=run)
+        return added
+
+    return command
+
+
+def _add_weights_commands(parser: argparse.ArgumentParser) -> None:
+    command = _commands_of(parser)
+
+    listing = command("list", _list_weights, "Show the published models.")
+    listing.add_argument(
+        "pattern", nargs="?", default="", help="part of a name, or one with * in it"
+    )
+
+    download = command("download", _download_weights, "Fetch weights into the local folder.")
+    download.add_argument("source", metavar="NAME|URL", help="published model, or an address")
+
+    convert = command("convert", _convert_weights, "Write the weights alone, under today's keys.")
+    convert.add_argument("source", metavar="IN", help="checkpoint, a file or its address")
+    convert.add_argument("target", metavar="OUT.safetensors", type=Path)
+    convert.add_argument("--overwrite", action="store_true", help="replace OUT.safetensors")
+
+    inspect = command("inspect", _inspect_weights, "Show what a checkpoint holds and what it fits.")
+    inspect.add_argument("file", metavar="FILE", help="checkpoint, a file or its address")
 
 
 def _add_config(parser: argparse.ArgumentParser) -> None:
@@ -190,6 +220,50 @@ def _import_mmpose(options: argparse.Namespace) -> None:
     else:
         options.out.parent.mkdir(parents=True, exist_ok=True)
         options.out.write_text(text, encoding="utf-8")
+
+
+def _list_weights(options: argparse.Namespace) -> None:
+    from fnmatch import fnmatchcase
+
+    from raypose.weights import cached_path, published_models
+
+    pattern = options.pattern if "*" in options.pattern else f"*{options.pattern}*"
+    for model in published_models().values():
+        if not any(fnmatchcase(name, pattern) for name in (model.config, *model.aliases)):
+            continue
+        results = "; ".join(
+            f"{data} " + ", ".join(f"{metric} {value:g}" for metric, value in numbers.items())
+            for data, numbers in model.results
+        )
+        aliases = f" ({', '.join(model.aliases)})" if model.aliases else ""
+        here = " [downloaded]" if cached_path(model.url).is_file() else ""
+        print(f"{model.name}{aliases}{here}\n    {results or 'no numbers reported'}")
+
+
+def _download_weights(options: argparse.Namespace) -> None:
+    from raypose.weights import address_of, fetch
+
+    print(fetch(address_of(options.source), show=_show_bytes))
+
+
+def _convert_weights(options: argparse.Namespace) -> None:
+    from raypose.models.checkpoint_conversion import convert_checkpoint
+
+    count = convert_checkpoint(options.source, options.target, options.overwrite)
+    print(f"{options.target}: {count} tensors")
+
+
+def _inspect_weights(options: argparse.Namespace) -> None:
+    from raypose.models.checkpoint_report import checkpoint_report
+
+    for line in checkpoint_report(options.file):
+        print(line)
+
+
+def _show_bytes(done: int, total: int | None) -> None:
+    if sys.stderr.isatty():
+        share = "" if not total else f" of {total / 1e6:.1f}"
+        _show_line(f"{done / 1e6:.1f}{share} MB")
 
 
 def _show_line(line: str) -> None:

@@ -10,7 +10,9 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_origin
+
+from typing_extensions import Unpack, get_type_hints, is_typeddict
 
 from raypose.errors import ConfigError, did_you_mean
 
@@ -157,10 +159,12 @@ def argument_problems(
     """
     name = entry.__name__
     parameters = inspect.signature(entry).parameters
+    accepted: list[str] | None = [
+        n for n, p in parameters.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+    ]
     if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-        accepted = None
-    else:
-        accepted = [n for n, p in parameters.items() if p.kind is not p.VAR_POSITIONAL]
+        options = unpacked_options(entry)
+        accepted = [*accepted, *options] if options else None
     problems: list[tuple[str | None, str]] = []
     suggested: set[str] = set()
     if accepted is not None:
@@ -177,6 +181,19 @@ def argument_problems(
         if required and key not in arguments and key not in suggested:
             problems.append((None, f"{name} needs '{key}'"))
     return problems
+
+
+def unpacked_options(entry: Callable[..., Any]) -> dict[str, Any]:
+    """Return name and type of each argument that `**options: Unpack[SomeTypedDict]` stands for."""
+    function = entry.__init__ if isinstance(entry, type) else entry
+    try:
+        hints = get_type_hints(function)
+        members = [get_args(hint)[0] for hint in hints.values() if get_origin(hint) is Unpack]
+        tables = [get_type_hints(member) for member in members if is_typeddict(member)]
+    except Exception:
+        # A name that only a type checker can resolve: nothing is known then.
+        return {}
+    return tables[0] if tables else {}
 
 
 def _is_names(name: Any) -> bool:

@@ -8,6 +8,7 @@ import os
 # Before numpy, torch or Ray start their pools: two threads a process lose far more on shared
 # cores than one thread costs, and Ray's workers inherit this environment.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("RAYPOSE_OFFLINE", "1")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
 os.environ.setdefault("RAY_DATA_EXECUTION_NO_PROGRESS_TIMEOUT_S", "60")

@@ -29,6 +29,7 @@ def test_overrides_stand_before_and_behind_options(line: str) -> None:
         ("train exp.yaml --work-dir out more", "more"),
         ("train exp.yaml --wrok-dir=out", "--wrok-dir=out"),
         ("demo a=1", "a=1"),
+        ("weights list rtmpose more", "more"),
     ],
 )
 def test_what_is_strange_is_refused(

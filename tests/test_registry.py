@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typing_extensions import TypedDict, Unpack
 
 import raypose.registry
 from raypose.errors import ConfigError
@@ -25,6 +26,16 @@ class Tree:
 
 class Bush:
     def __init__(self, **options: Any) -> None:
+        self.options = options
+
+
+class GroveOptions(TypedDict, total=False):
+    age: int
+
+
+class Grove(Tree):
+    def __init__(self, height: float, **options: Unpack[GroveOptions]) -> None:
+        super().__init__(height)
         self.options = options
 
 
@@ -168,6 +179,13 @@ def test_what_is_missing_is_not_said_twice() -> None:
 
 def test_a_class_with_any_arguments_takes_any() -> None:
     assert argument_problems(Bush, {"berries": True}) == []
+
+
+def test_unpacked_options_are_arguments_by_name() -> None:
+    assert argument_problems(Grove, {"height": 1.0, "age": 3}) == []
+    assert argument_problems(Grove, {"height": 1.0, "aeg": 3}) == [
+        ("aeg", "Grove takes no argument 'aeg'. Did you mean 'age'?")
+    ]
 
 
 def test_a_mistake_inside_a_constructor_is_not_an_argument_problem(plants: Registry) -> None:

@@ -6,7 +6,8 @@ target.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -24,6 +25,33 @@ def root_indices(root_index: int | Sequence[int], num_keypoints: int) -> list[in
     if not roots or not all(0 <= root < num_keypoints for root in roots):
         raise RayposeError(f"root_index {root_index} is not among the {num_keypoints} keypoints")
     return roots
+
+
+def check_cameras(
+    codec: str, cameras: Sequence[Mapping[str, Any]] | None, number: int, needed: Sequence[str]
+) -> Sequence[Mapping[str, Any]]:
+    """Return the cameras of `number` samples.
+
+    Raises:
+        RayposeError: if a camera is missing or lacks one of the `needed` values.
+    """
+    if cameras is None or len(cameras) != number:
+        raise RayposeError(
+            f"{codec} needs 'camera_param' with {', '.join(needed)} for each of the "
+            f"{number} samples, got {'none' if cameras is None else len(cameras)}"
+        )
+    for camera in cameras:
+        missing = [name for name in needed if name not in camera]
+        if missing:
+            raise RayposeError(
+                f"'camera_param' lacks {', '.join(missing)}; it has {', '.join(sorted(camera))}"
+            )
+    return cameras
+
+
+def image_sizes(cameras: Sequence[Mapping[str, Any]]) -> Tensor:
+    """Return the sizes (B, 2) of the cameras' images, in pixels, on the CPU."""
+    return torch.tensor([[camera["w"], camera["h"]] for camera in cameras], dtype=torch.float32)
 
 
 def network_input(points: Tensor, visible: Tensor, concat_vis: bool, reshape: bool) -> Tensor:

@@ -11,6 +11,8 @@ from torch import Tensor
 from raypose.codecs.arguments import visible_or_ones
 from raypose.codecs.base import BaseKeypointCodec
 from raypose.codecs.lifting import (
+    check_cameras,
+    image_sizes,
     network_input,
     restore_root,
     root_indices,
@@ -19,7 +21,6 @@ from raypose.codecs.lifting import (
     target_weights,
     without_keypoint,
 )
-from raypose.errors import RayposeError
 from raypose.registry import CODECS
 
 
@@ -101,9 +102,9 @@ class VideoPoseLifting(BaseKeypointCodec):
             RayposeError: if a camera is missing or lacks a value.
         """
         visible = visible_or_ones(keypoints, keypoints_visible)
-        cameras = _cameras(camera_param, len(keypoints), self.normalize_camera)
-        sizes = torch.tensor([[camera["w"], camera["h"]] for camera in cameras])
-        middle = (0.5 * sizes).to(keypoints, non_blocking=True)[:, None, None]
+        needed = ("w", "h", "f", "c") if self.normalize_camera else ("w", "h")
+        cameras = check_cameras("VideoPoseLifting", camera_param, len(keypoints), needed)
+        middle = (0.5 * image_sizes(cameras)).to(keypoints, non_blocking=True)[:, None, None]
         points = (keypoints - middle) / middle[..., :1]
         encoded: dict[str, Any] = {
             "keypoint_labels": network_input(
@@ -148,24 +149,6 @@ class VideoPoseLifting(BaseKeypointCodec):
         encoded["lifting_target_weight"] = weights
         encoded["trajectory_weights"] = trajectory_weights
         return encoded
-
-
-def _cameras(
-    cameras: Sequence[Mapping[str, Any]] | None, number: int, intrinsics: bool
-) -> Sequence[Mapping[str, Any]]:
-    needed = ("w", "h", "f", "c") if intrinsics else ("w", "h")
-    if cameras is None or len(cameras) != number:
-        raise RayposeError(
-            f"VideoPoseLifting needs 'camera_param' with {', '.join(needed)} for each of the "
-            f"{number} samples, got {'none' if cameras is None else len(cameras)}"
-        )
-    for camera in cameras:
-        missing = [name for name in needed if name not in camera]
-        if missing:
-            raise RayposeError(
-                f"'camera_param' lacks {', '.join(missing)}; it has {', '.join(sorted(camera))}"
-            )
-    return cameras
 
 
 def _in_input_units(camera: Mapping[str, Any]) -> dict[str, Any]:

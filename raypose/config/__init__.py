@@ -8,6 +8,7 @@ from raypose.config.building import (
     build_metrics,
     build_model,
     build_pipeline,
+    sample_shares,
 )
 from raypose.config.config import Config, check_config, load_config
 from raypose.config.lookup import available_configs, find_config
@@ -27,4 +28,5 @@ __all__ = [
     "find_config",
     "load_config",
     "load_serve_config",
+    "sample_shares",
 ]

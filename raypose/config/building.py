@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from raypose.config.config import Config
-from raypose.config.sections import SplitSection
+from raypose.config.sections import SplitSection, TrainSplitSection
 from raypose.errors import ConfigError
 from raypose.registry import CODECS, DATASETS, METRICS, MODELS, TRANSFORMS, Registry
 from raypose.structures import PoseSample, Skeleton
@@ -72,13 +72,24 @@ def build_pipeline(config: Config, split: Split) -> Pipeline:
     """
     section = _split(config, split)
     starts = {0: section.pipeline}
-    if section.switch is not None:
+    if isinstance(section, TrainSplitSection) and section.switch is not None:
         starts[section.switch.epoch] = section.switch.pipeline
     stages = {
         epoch: TRANSFORMS.build({"type": "Compose", "transforms": steps, "seed": config.train.seed})
         for epoch, steps in starts.items()
     }
     return Pipeline(stages)
+
+
+def sample_shares(config: Config) -> tuple[tuple[int, tuple[float, ...]], ...]:
+    """Return what `sample_ratio_factor` says: pairs of a first epoch and a share of each part."""
+    section = config.data_options.train
+    if section is None:
+        return ()
+    given = {0: section.sample_ratio_factor}
+    if section.switch is not None:
+        given[section.switch.epoch] = section.switch.sample_ratio_factor
+    return tuple((epoch, tuple(shares)) for epoch, shares in given.items() if shares is not None)
 
 
 def build_metrics(config: Config, skeleton: Skeleton | None = None) -> list[Any]:

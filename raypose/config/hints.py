@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
+from raypose.registry import unpacked_options
+
 Shape = tuple[Callable[[Any], bool], str]
 
 
@@ -35,7 +37,7 @@ def mismatch(entry: Callable[..., Any], name: str, value: Any) -> str | None:
 def _hints(entry: Callable[..., Any]) -> dict[str, Any]:
     target = entry.__init__ if isinstance(entry, type) else entry
     try:
-        return typing.get_type_hints(target)
+        return {**typing.get_type_hints(target), **unpacked_options(entry)}
     except Exception:
         # A name that only a type checker can resolve: nothing is known then.
         return {}

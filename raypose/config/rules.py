@@ -18,6 +18,8 @@ _OUTPUT_ARGUMENTS = {
     "TemporalRegressionHead": "num_joints",
     "AssociativeEmbeddingHead": "num_keypoints",
 }
+# Codecs whose input may have any size.
+_UNSIZED_CODECS = ("YOLOXPoseAnnotationProcessor",)
 _SIZED_TRANSFORMS = ("TopdownAffine", "BottomupRandomAffine", "BottomupResize")
 
 
@@ -60,17 +62,17 @@ def _input_sizes(root: Node, skeleton: Skeleton | None) -> Iterator[Problem]:
     codec = _at(root, ("codec", "input_size"))
     if codec is None or codec.broken:
         return
+    if _plain(root.child("codec"), "type") in _UNSIZED_CODECS:
+        return
     places: list[KeyPath] = [
         ("model", "head", "decoder", "input_size"),
         ("model", "head", "input_size"),
     ]
-    for split in ("train", "val"):
-        for pipeline in (("pipeline",), ("switch", "pipeline")):
-            path: KeyPath = ("data", split, *pipeline)
-            steps = _at(root, path)
-            for index, step in enumerate(_items(steps)):
-                if _plain(step, "type") in _SIZED_TRANSFORMS:
-                    places.append((*path, index, "input_size"))
+    for pipeline in (("train",), ("train", "switch"), ("val",)):
+        path: KeyPath = ("data", *pipeline, "pipeline")
+        for index, step in enumerate(_items(_at(root, path))):
+            if _plain(step, "type") in _SIZED_TRANSFORMS:
+                places.append((*path, index, "input_size"))
     for path in places:
         node = _at(root, path)
         if node is None or node.broken or node.plain() == codec.plain():

@@ -14,6 +14,7 @@ from raypose.config.references import resolve_references
 from raypose.config.sections import ServeSection
 from raypose.config.validation import section_problems
 from raypose.errors import ConfigError, did_you_mean
+from raypose.weights import is_address
 
 _CONFIGS: tuple[KeyPath, ...] = (("pose", "config"), ("lifter", "config"))
 _WEIGHTS: tuple[KeyPath, ...] = (
@@ -21,7 +22,7 @@ _WEIGHTS: tuple[KeyPath, ...] = (
     ("detector", "model"),
     ("lifter", "weights"),
 )
-_CHECKPOINTS = (".pth", ".pt")
+_CHECKPOINTS = (".pth", ".pt", ".safetensors")
 
 
 def load_serve_config(name: str | Path, overrides: Sequence[str] = ()) -> ServeSection:
@@ -72,6 +73,8 @@ def _with_full_path(root: Node, at: KeyPath, folder: Path, problems: list[Proble
     section = root.child(at[0])
     node = None if section is None else section.child(at[1])
     if section is None or node is None or not isinstance(node.value, str):
+        return root
+    if at[1] == "weights" and is_address(node.value):
         return root
     try:
         found = _find(node.value, folder, is_config=at in _CONFIGS)

@@ -63,18 +63,27 @@ _SLOTS = {
     "model": Slot(MODELS, "estimator"),
     "backbone": Slot(MODELS, "backbone"),
     "neck": Slot(MODELS, "neck"),
+    "projector": Slot(MODELS, "neck"),
     "head": Slot(MODELS, "head"),
     "pose_cfg": Slot(MODELS, "head"),
     "loss": Slot(MODELS, "loss", typed=False),
     "losses": Slot(MODELS, "loss", typed=False),
+    "assigner": Slot(MODELS, "assigner"),
+    "iou_calculator": Slot(MODELS, "assigner"),
+    "oks_calculator": Slot(MODELS, "assigner"),
+    "prior_generator": Slot(MODELS, "assigner"),
+    "anchor_generator": Slot(MODELS, "assigner"),
     "data_preprocessor": Slot(MODELS, "data preprocessor"),
+    "batch_augments": Slot(MODELS, "data preprocessor"),
     "codec": Slot(CODECS, "codec"),
     "decoder": Slot(CODECS, "codec", typed=False),
     "encoder": Slot(CODECS, "codec", typed=False),
+    "levels": Slot(CODECS, "codec", builder_arguments=("input_size", "heatmap_size")),
     "dataset": Slot(DATASETS, "dataset"),
-    "datasets": Slot(DATASETS, "dataset"),
+    "datasets": Slot(DATASETS, "dataset", section_keys=("pipeline",)),
     "pipeline": Slot(TRANSFORMS, "transform"),
     "transforms": Slot(TRANSFORMS, "transform"),
+    "pre_transform": Slot(TRANSFORMS, "transform"),
     "metrics": Slot(METRICS, "metric"),
     "optimizer": Slot(
         OPTIMIZERS, "optimizer", builder_arguments=("params",), section_keys=("paramwise",)
@@ -83,6 +92,7 @@ _SLOTS = {
 }
 _PARTS = ("backbone", "neck", "head", "loss", "decoder", "codec")
 _ROLES = {
+    "assigners": "assigner",
     "backbones": "backbone",
     "necks": "neck",
     "heads": "head",

@@ -3,15 +3,44 @@
 from raypose.datasets.base_dataset import BaseDataset
 from raypose.datasets.base_mocap_dataset import BaseMocapDataset, MocapFrames
 from raypose.datasets.coco_dataset import CocoDataset, CocoWholeBodyDataset
+from raypose.datasets.combined_dataset import CombinedDataset, RepeatDataset
+from raypose.datasets.deepfashion_dataset import DeepFashionDataset
+from raypose.datasets.face_datasets import (
+    AFLWDataset,
+    CocoWholeBodyFaceDataset,
+    Face300WDataset,
+    WFLWDataset,
+)
+from raypose.datasets.hand_datasets import CocoWholeBodyHandDataset, FreiHandDataset
 from raypose.datasets.human36m_dataset import Human36mDataset
+from raypose.datasets.interhand_dataset import InterHand2DDoubleDataset, InterHand3DDataset
+from raypose.datasets.jhmdb_dataset import JhmdbDataset
 from raypose.datasets.mocap_dataset import MocapDataset
+from raypose.datasets.mpii_dataset import MpiiDataset
+from raypose.datasets.skeleton_datasets import SKELETON_OF, HumanArt21Dataset, UBody2dDataset
 
 __all__ = [
+    "SKELETON_OF",
+    "AFLWDataset",
     "BaseDataset",
     "BaseMocapDataset",
     "CocoDataset",
     "CocoWholeBodyDataset",
+    "CocoWholeBodyFaceDataset",
+    "CocoWholeBodyHandDataset",
+    "CombinedDataset",
+    "DeepFashionDataset",
+    "Face300WDataset",
+    "FreiHandDataset",
     "Human36mDataset",
+    "HumanArt21Dataset",
+    "InterHand2DDoubleDataset",
+    "InterHand3DDataset",
+    "JhmdbDataset",
     "MocapDataset",
     "MocapFrames",
+    "MpiiDataset",
+    "RepeatDataset",
+    "UBody2dDataset",
+    "WFLWDataset",
 ]

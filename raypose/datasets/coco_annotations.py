@@ -30,16 +30,21 @@ class CocoImage:
     Attributes:
         id: its number in the file.
         file_name: as written there.
-        height: pixels.
-        width: pixels.
+        height: pixels, None where the file does not say.
+        width: pixels, likewise.
         crowd_index: how crowded it is, where CrowdPose says so.
     """
 
     id: int
     file_name: str
-    height: int
-    width: int
+    height: int | None
+    width: int | None
     crowd_index: float | None
+
+    @property
+    def shape(self) -> tuple[int, int] | None:
+        """Return (h, w) where the file says it."""
+        return None if self.height is None or self.width is None else (self.height, self.width)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -51,7 +56,7 @@ class CocoAnnotations:
         image_index: (M,) position in `images`, ascending.
         ids: (M,) of the annotations.
         category_ids: (M,).
-        bboxes: (M, 4) xyxy, clipped to the image.
+        bboxes: (M, 4) xyxy, clipped to the image unless asked not to.
         keypoints: (M, K, 2).
         visibility: (M, K) as in the file: 0 not labelled, 1 hidden, 2 visible.
         areas: (M,); 0.53 of the box where the file has none.
@@ -151,11 +156,20 @@ def check_order(skeleton: Skeleton, categories: Sequence[Mapping[str, Any]], pat
             )
 
 
-def read_images(content: Mapping[str, Any], problems: list[str]) -> list[CocoImage]:
-    """Read the entries of `images`; broken ones are reported and left out."""
+def read_images(
+    content: Mapping[str, Any], problems: list[str], sized: bool = True
+) -> list[CocoImage]:
+    """Read the entries of `images`; broken ones are reported and left out.
+
+    Args:
+        content: the parsed file.
+        problems: gets what is wrong.
+        sized: whether every image must say its height and width.
+    """
+    needed = ("id", "file_name", "height", "width") if sized else ("id", "file_name")
     images = []
     for entry in content["images"]:
-        lacking = [key for key in ("id", "file_name", "height", "width") if key not in entry]
+        lacking = [key for key in needed if key not in entry]
         if lacking:
             problems.append(f"image {entry.get('id')}: no {' and no '.join(lacking)}")
             continue
@@ -163,8 +177,8 @@ def read_images(content: Mapping[str, Any], problems: list[str]) -> list[CocoIma
             CocoImage(
                 id=int(entry["id"]),
                 file_name=str(entry["file_name"]),
-                height=int(entry["height"]),
-                width=int(entry["width"]),
+                height=_size(entry, "height"),
+                width=_size(entry, "width"),
                 crowd_index=entry.get("crowdIndex"),
             )
         )
@@ -178,6 +192,7 @@ def read_annotations(
     num_keypoints: int,
     keypoint_fields: Sequence[str] = ("keypoints",),
     sample_interval: int = 1,
+    clip_boxes: bool = True,
 ) -> CocoAnnotations:
     """Read images and annotations.
 
@@ -189,12 +204,13 @@ def read_annotations(
         num_keypoints: K.
         keypoint_fields: fields of an annotation that hold its keypoints, one after another.
         sample_interval: keep images whose id is a multiple of it.
+        clip_boxes: cut boxes at the borders of the image; without it images need no size.
 
     Raises:
         DataError: with every image or annotation that is broken.
     """
     problems: list[str] = []
-    images = read_images(content, problems)
+    images = read_images(content, problems, sized=clip_boxes)
     known = {image.id for image in images} | {entry.get("id") for entry in content["images"]}
     kept = [image for image in images if image.id % sample_interval == 0]
     place = {image.id: position for position, image in enumerate(kept)}
@@ -219,7 +235,11 @@ def read_annotations(
         wanted = " and ".join(f"'{field}'" for field in ("bbox", *keypoint_fields))
         problems.append(f"none of its {len(content['annotations'])} annotations has {wanted}")
     check_problems(path, problems)
-    return _to_arrays(kept, place, entries, boxes, points, num_keypoints)
+    return _to_arrays(kept, place, entries, boxes, points, num_keypoints, clip_boxes)
+
+
+def _size(entry: Mapping[str, Any], side: str) -> int | None:
+    return int(entry[side]) if side in entry else None
 
 
 def _flat(values: Sequence[Any]) -> Sequence[Any]:
@@ -260,6 +280,7 @@ def _to_arrays(
     boxes: list[list[float]],
     points: list[list[float]],
     num_keypoints: int,
+    clip_boxes: bool,
 ) -> CocoAnnotations:
     image_index = np.array([place[e["image_id"]] for e in entries], np.int64)
     order = np.argsort(image_index, kind="stable")
@@ -267,10 +288,11 @@ def _to_arrays(
     entries = [entries[i] for i in order]
     keypoints = np.array(points, np.float32).reshape(-1, num_keypoints, 3)[order]
     xywh = np.array(boxes, np.float64).reshape(-1, 4)[order]
-    sizes = np.array([(image.width, image.height) for image in images], np.float64).reshape(-1, 2)
-    last = sizes[image_index] - 1
-    low = np.clip(xywh[:, :2], 0, last)
-    high = np.clip(xywh[:, :2] + xywh[:, 2:], 0, last)
+    low, high = xywh[:, :2], xywh[:, :2] + xywh[:, 2:]
+    if clip_boxes:
+        sizes = np.array([(i.width, i.height) for i in images], np.float64).reshape(-1, 2)
+        last = sizes[image_index] - 1
+        low, high = np.clip(low, 0, last), np.clip(high, 0, last)
     guessed_area = np.maximum((high - low).prod(axis=1) * 0.53, 1)
     # A keypoint at the origin counts as not labelled where the file does not count them itself.
     guessed_count = np.count_nonzero(keypoints[..., :2].max(axis=2), axis=1)

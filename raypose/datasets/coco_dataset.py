@@ -62,6 +62,8 @@ class CocoDataset(BaseDataset):
 
     keypoint_fields: ClassVar[tuple[str, ...]] = ("keypoints",)
     default_skeleton: ClassVar[str | None] = None
+    # Files whose boxes are made from a center and a scale reach beyond the image on purpose.
+    clip_boxes: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -80,7 +82,7 @@ class CocoDataset(BaseDataset):
         _check_arguments(data_mode, bbox_file, test_mode, data_prefix, filter_cfg, sample_interval)
         self.data_mode = data_mode
         self.image_folder = self.resolve((data_prefix or {}).get("img", ""))
-        content = read_json(self.ann_file)
+        content = self.arrange(read_json(self.ann_file))
         categories = pose_categories(content, self.ann_file)
         given = skeleton if skeleton is not None else self.default_skeleton
         if given is None:
@@ -116,6 +118,14 @@ class CocoDataset(BaseDataset):
         """Turn the file's visibility (0, 1, 2) into 0 or 1."""
         return np.minimum(visibility, 1)
 
+    def arrange(self, content: Any) -> Any:
+        """Bring what a file holds into COCO's form; other layouts override it.
+
+        Args:
+            content: the parsed JSON file, which may still be anything.
+        """
+        return content
+
     def _read(self, content: Any, sample_interval: int) -> CocoAnnotations:
         return read_annotations(
             content,
@@ -123,6 +133,7 @@ class CocoDataset(BaseDataset):
             self.skeleton.num_keypoints,
             self.keypoint_fields,
             sample_interval,
+            self.clip_boxes,
         )
 
     def _choose(self) -> np.ndarray:
@@ -178,7 +189,7 @@ class CocoDataset(BaseDataset):
             id="",
             img_path=image.file_name,
             img_id=image.id,
-            img_shape=(image.height, image.width),
+            img_shape=image.shape,
             bboxes=table.bboxes[rows].copy(),
             bbox_scores=np.ones(rows.stop - rows.start, np.float32),
             keypoints=table.keypoints[rows].copy(),
@@ -271,7 +282,7 @@ class _Detections:
             id=f"{image_id}/{position}",
             img_path=image.file_name,
             img_id=image_id,
-            img_shape=(image.height, image.width),
+            img_shape=image.shape,
             bboxes=np.array([[x, y, x + w, y + h]], np.float32),
             bbox_scores=np.array([score], np.float32),
             meta=meta,

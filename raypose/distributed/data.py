@@ -26,7 +26,7 @@ from raypose.distributed.session import enter_folder
 from raypose.structures import PoseBatch, PoseSample
 from raypose.structures.pose_sample import ROW_COLUMNS
 from raypose.training.feed import load_training_sample, load_validation_sample
-from raypose.training.order import Indices, SampleOrder
+from raypose.training.order import Indices, SampleOrder, SamplePool, part_sizes
 
 _TYPES = {
     "string": pa.string(),
@@ -51,13 +51,13 @@ class StoredSplits:
     Attributes:
         train: reference of the training set.
         val: reference of the validation set.
-        num_train: size of the training set.
+        train_sizes: of the parts of the training set.
         num_val: size of the validation set.
     """
 
     train: ray.ObjectRef
     val: ray.ObjectRef
-    num_train: int
+    train_sizes: tuple[int, ...]
     num_val: int
 
     @classmethod
@@ -67,7 +67,7 @@ class StoredSplits:
         return cls(
             train=stored if train is val else ray.put(_to_table(train)),
             val=stored,
-            num_train=len(train),
+            train_sizes=part_sizes(train),
             num_val=len(val),
         )
 
@@ -113,10 +113,9 @@ class RayFeed:
         self._val_batch_size = val_batch_size
         self._cpus = cpus
 
-    @property
-    def steps_per_epoch(self) -> int:
-        """Number of training batches of an epoch."""
-        return self._order.steps_per_epoch
+    def steps(self, epoch: int) -> int:
+        """Return the number of training batches of an epoch."""
+        return self._order.steps(epoch)
 
     def train(self, first_epoch: int, epochs: int) -> Iterator[PoseBatch]:
         """Yield the batches of the remaining epochs.
@@ -124,12 +123,12 @@ class RayFeed:
         Raises:
             RayposeError: if a sample cannot be loaded.
         """
-        together = max(1, _STREAM_BATCHES // self.steps_per_epoch)
+        together = max(1, _STREAM_BATCHES // self.steps(first_epoch))
         share = self._order.batch_size // self._order.world_size
         for first in range(first_epoch, epochs, together):
             numbers = range(first, min(first + together, epochs))
             positions = np.concatenate([self._order.epoch(epoch).reshape(-1) for epoch in numbers])
-            epoch_of = np.repeat(numbers, self.steps_per_epoch * share)
+            epoch_of = np.repeat(numbers, [self.steps(epoch) * share for epoch in numbers])
             yield from self._stream(self._splits.train, "train", epoch_of, positions, share)
 
     def val(self) -> Iterator[PoseBatch]:
@@ -156,7 +155,7 @@ class RayFeed:
         blocks = max(1, round(len(positions) / max(batch_size, _BLOCK_SAMPLES)))
         table = pa.table({"epoch": epochs, "position": positions})
         stream = ray.data.from_arrow(table, override_num_blocks=blocks)
-        loader = _Loader(rows, split, json.dumps(self._config.data))
+        loader = _Loader(rows, split, json.dumps(self._config.data), self._order.pool)
         loaded = stream.map_batches(
             loader,
             batch_size=None,
@@ -164,7 +163,8 @@ class RayFeed:
             num_cpus=min(1.0, self._cpus),
         )
         loaded.context.raise_original_map_exception = True
-        loaded.context.custom_execution_callback_classes = [Paced]
+        callbacks: list[Any] = [Paced]
+        loaded.context.custom_execution_callback_classes = callbacks
         options = loaded.context.execution_options
         options.preserve_order = True
         options.resource_limits = options.resource_limits.for_limits(cpu=self._cpus)
@@ -179,18 +179,21 @@ class RayFeed:
 class _Loader:
     """The data task: positions in, samples after the transforms out."""
 
-    def __init__(self, rows: ray.ObjectRef, split: Split, config: str) -> None:
+    def __init__(self, rows: ray.ObjectRef, split: Split, config: str, pool: SamplePool) -> None:
         # In a list, or Ray would resolve the reference and copy the table into every task.
         self._rows = [rows]
         self._split = split
         self._config = config
+        self._pool = pool
         self._folder = os.getcwd()
 
     def __call__(self, keys: pa.Table) -> pa.Table:
         enter_folder(self._folder)
         stored = StoredSamples(self._rows[0])
         pipeline = _pipeline(self._config, self._split)
-        load = load_training_sample if self._split == "train" else load_validation_sample
+        load = load_validation_sample
+        if self._split == "train":
+            load = functools.partial(load_training_sample, pool=self._pool)
         samples = [
             load(stored, position, epoch, pipeline)
             for epoch, position in zip(

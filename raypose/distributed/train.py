@@ -23,9 +23,9 @@ from raypose.training.evaluation import evaluate
 from raypose.training.launch import (
     evaluate_locally,
     load_for_evaluation,
-    sample_order,
     train_locally,
     val_batch_size,
+    validation_order,
     with_skeleton,
     write_config,
     write_metrics,
@@ -78,7 +78,7 @@ def evaluate_checkpoint(config: Config, checkpoint: Path) -> dict[str, float]:
         val = build_dataset(config, "val")
         feed = RayFeed(
             config,
-            sample_order(config, len(val), runtime),
+            validation_order(val),
             StoredSplits.put(train=val, val=val),
             val_batch_size(config, runtime),
             CpuBudget.plan(1, ClusterSize.current().cpus, setting=_CPUS).data_cpus,

@@ -23,6 +23,7 @@ from raypose.structures import PoseSample
 from raypose.training.feed import Feed
 from raypose.training.launch import build_experiment, local_feed, sample_order, val_batch_size
 from raypose.training.loop import Experiment, fit
+from raypose.training.order import part_sizes
 from raypose.training.runtime import Runtime
 
 
@@ -54,12 +55,14 @@ def build_task(task: TrainTask, runtime: Runtime) -> Experiment:
     val: Sequence[PoseSample]
     if task.splits is None:
         val = build_dataset(config, "val")
-        feed = local_feed(config, build_dataset(config, "train"), val, runtime)
+        train = build_dataset(config, "train")
+        order = sample_order(config, part_sizes(train), runtime)
+        feed = local_feed(config, order, train, val, runtime)
     else:
         val = StoredSamples(task.splits.val)
         feed = RayFeed(
             config,
-            sample_order(config, task.splits.num_train, runtime),
+            sample_order(config, task.splits.train_sizes, runtime),
             task.splits,
             val_batch_size(config, runtime),
             task.budget.data_cpus,

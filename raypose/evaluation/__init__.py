@@ -10,6 +10,7 @@ from raypose.evaluation.dataset_pck import JhmdbPCKAccuracy, MpiiPCKAccuracy
 from raypose.evaluation.interhand import InterHandMetric
 from raypose.evaluation.keypoint_accuracy import AUC, EPE, NME, PCKAccuracy
 from raypose.evaluation.partition import KeypointPartitionMetric
+from raypose.evaluation.posetrack18 import PoseTrack18Metric
 from raypose.evaluation.position_error import MPJPE, SimpleMPJPE
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "MpiiPCKAccuracy",
     "NME",
     "PCKAccuracy",
+    "PoseTrack18Metric",
     "SampleMetric",
     "SimpleMPJPE",
 ]

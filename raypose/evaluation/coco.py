@@ -149,6 +149,17 @@ class CocoMetric(SampleMetric):
 
     def compute_metrics(self, records: Sequence[CocoRecord]) -> dict[str, float]:
         """Rank, suppress and evaluate all instances; write them if asked to."""
+        predictions = self.results(records)
+        if self.format_only:
+            return {}
+        return self.evaluate(self._ground_truth(records), predictions, self._sigmas())
+
+    def results(self, records: Sequence[CocoRecord]) -> Predictions:
+        """Return all predicted instances that are left, with their ranks; write them if asked to.
+
+        Raises:
+            DataError: if the predictions are not of the skeleton.
+        """
         sigmas = self._sigmas()
         predictions = join([record.predictions for record in records])
         if self.pred_converter is not None:
@@ -164,9 +175,7 @@ class CocoMetric(SampleMetric):
             path = Path(f"{self.outfile_prefix}.keypoints.json")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps(self.result_entries(predictions)), encoding="utf-8")
-        if self.format_only:
-            return {}
-        return self.evaluate(self._ground_truth(records), predictions, sigmas)
+        return predictions
 
     def evaluate(
         self, truth: GroundTruth, predictions: Predictions, sigmas: Sequence[float]

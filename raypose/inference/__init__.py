@@ -7,6 +7,7 @@ from raypose.inference.loading import (
     load_detector,
     load_estimator,
     load_lift_stage,
+    load_model,
     load_pose_stage,
     resolve_device,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "load_detector",
     "load_estimator",
     "load_lift_stage",
+    "load_model",
     "load_pose_stage",
     "resolve_device",
 ]

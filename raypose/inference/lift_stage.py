@@ -121,7 +121,8 @@ class LiftStage:
 
 def _camera(width: float, height: float) -> dict[str, Any]:
     """What is known of a camera; only losses read its focal lengths and centre."""
-    focal, center = np.full((2, 1), width, np.float32), np.float32([[width / 2], [height / 2]])
+    focal = np.full((2, 1), width, np.float32)
+    center = np.array([[width / 2], [height / 2]], np.float32)
     return {"w": width, "h": height, "f": focal, "c": center}
 
 

@@ -1,4 +1,4 @@
-"""From configs and weights to models that are ready to predict."""
+"""From names, configs and weights to models that are ready to predict."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import torch
 
 from raypose.codecs.base import BaseKeypointCodec
 from raypose.config import Config, build_codec, build_model, load_config
+from raypose.config.lookup import published_model
 from raypose.errors import CheckpointError, ConfigError
 from raypose.inference.crop_stage import CropStage
 from raypose.inference.lift_stage import LiftStage
@@ -19,6 +20,7 @@ from raypose.models.detectors import BaseDetector, ONNXDetector
 from raypose.models.estimators.base import BasePoseEstimator
 from raypose.registry import MODELS, TRANSFORMS
 from raypose.structures import Skeleton
+from raypose.weights import is_address, local_file
 
 ConfigSource = str | Path | Config
 
@@ -30,6 +32,33 @@ def resolve_device(device: str | torch.device) -> torch.device:
     return torch.device(device)
 
 
+def load_model(
+    name: ConfigSource, *, weights: str | Path | None = None, device: str | torch.device = "auto"
+) -> BasePoseEstimator:
+    """Return a model by name, with its published weights.
+
+    Args:
+        name: short name of a published model (`rtmpose-m`, `human`, `wholebody`, `vitpose`, ...,
+            see `raypose weights list`) or whatever else `load_estimator` takes.
+        weights: path or address of other weights.
+        device: `cpu`, `cuda`, `cuda:1`, or `auto` for a GPU if there is one.
+
+    Returns:
+        The estimator, in evaluation mode on the device.
+
+    Raises:
+        ConfigError: if there is no such model, with the nearest name, or no config of it yet.
+        CheckpointError: if the weights cannot be downloaded, with what to put where, or do not fit.
+
+    Example:
+        Both mean the same:
+
+            model = raypose.load_model("rtmpose-m")
+            model = raypose.load_model("rtmpose-m_8xb256-420e_body8-256x192")
+    """
+    return load_estimator(name, weights, device)[0]
+
+
 def load_estimator(
     config: ConfigSource,
     weights: str | Path | None = None,
@@ -38,9 +67,10 @@ def load_estimator(
     """Build an estimator and load its weights.
 
     Args:
-        config: a config (path, name or loaded) or a checkpoint of raypose, which holds its own.
-        weights: the checkpoint; by default the one given as `config`, else the config's
-            `train.load_from`.
+        config: a config (path, name, alias or loaded) or a checkpoint of raypose, which holds its
+            own.
+        weights: path or address of the checkpoint; by default the one given as `config`, else the
+            weights that are published for a shipped config, else the config's `train.load_from`.
         device: `cpu`, `cuda`, `cuda:1` or `auto`.
 
     Returns:
@@ -48,7 +78,7 @@ def load_estimator(
 
     Raises:
         ConfigError: if the config is wrong or names no weights and none are given.
-        CheckpointError: if the weights do not fit.
+        CheckpointError: if the weights cannot be had or do not fit.
     """
     experiment, source = read_config(config, weights)
     estimator = build_model(experiment)
@@ -71,7 +101,7 @@ def read_config(
 
     Raises:
         ConfigError: if the config is wrong or names no weights and none are given.
-        CheckpointError: if there is no such checkpoint.
+        CheckpointError: if there is no such checkpoint, or it cannot be downloaded.
     """
     config, own_weights = _read_config(source, overrides)
     found = weights or own_weights
@@ -80,9 +110,10 @@ def read_config(
             f"{config.path or 'the config'} names no weights; give a checkpoint "
             "(weights=..., --weights) or set train.load_from"
         )
-    if not Path(found).is_file():
+    path = local_file(found)
+    if not path.is_file():
         raise CheckpointError(f"no checkpoint at {found}")
-    return config, Path(found)
+    return config, path
 
 
 def load_pose_stage(
@@ -183,9 +214,9 @@ def _read_config(
     """Return the config, and the weights that come with it if any."""
     if isinstance(source, Config):
         return source, source.train.load_from
-    if Path(source).suffix not in (".pth", ".pt"):
+    if Path(source).suffix not in (".pth", ".pt", ".safetensors"):
         config = load_config(source, overrides)
-        return config, config.train.load_from
+        return config, _own_weights(config, overrides)
     if overrides:
         raise ConfigError(
             f"{source} is a checkpoint with a config of its own; overrides ({overrides[0]}) need "
@@ -195,3 +226,14 @@ def _read_config(
     if not isinstance(text, str):
         raise CheckpointError(f"{source} holds no config; give the config and these as weights")
     return Config.from_yaml(text), source
+
+
+def _own_weights(config: Config, overrides: Sequence[str]) -> str | None:
+    """Return the weights a config is for, None if it does not tell."""
+    start = config.train.load_from
+    chosen = any(word.partition("=")[0].strip() == "train.load_from" for word in overrides)
+    published = None if config.path is None else published_model(config.path)
+    # The address of a shipped config is where its training started from, not its result.
+    if published is None or chosen or (start is not None and not is_address(start)):
+        return start
+    return published.url

@@ -30,7 +30,7 @@ class Predictor:
     """Estimate the poses in images, folders and videos.
 
     Args:
-        pose: config of the pose model (path, name or loaded), a checkpoint that holds its
+        pose: config of the pose model (path, name, alias or loaded), a checkpoint that holds its
             config, or a built stage.
         weights: checkpoint of the pose model; see `load_estimator`.
         detector: finds the boxes for a top-down model: an ONNX file, a config, a mapping with

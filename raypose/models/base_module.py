@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from torch import nn
 
 InitCfg = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
+
+
+@runtime_checkable
+class FollowsEpochs(Protocol):
+    """A module that changes over a run, such as a loss that fades."""
+
+    def set_epoch(self, epoch: int, epochs: int) -> None:
+        """Take note of the epoch that begins, counted from 0, and of the length of the run."""
+        ...
 
 
 class BaseModule(nn.Module):

@@ -2,39 +2,40 @@
 
 A file is data here: nothing it names is imported or run. Reading goes from the file
 (`read_checkpoint`) to the weights in it (`weights_of`), their keys in today's form
-(`convert_keys`), and into a model (`load_checkpoint`, `load_pretrained`).
+(`checkpoint_keys`), and into a model (`load_checkpoint`, `load_pretrained`).
 """
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import safetensors
-import safetensors.torch
 from torch import Tensor, nn
 
 from raypose.errors import CheckpointError, did_you_mean
 from raypose.models.checkpoint_fit import compare
+from raypose.models.checkpoint_keys import convert_keys
 from raypose.models.unpickling import UnreadableFileError, load_file
+from raypose.weights import local_file
+from raypose.weights.digests import digest_in_name, sha256_of
 
 logger = logging.getLogger(__name__)
 
 # What weights are filed under, in the order they are looked for. The first holds averaged
 # weights where training averaged them, both in MMEngine's files and in ours.
-_WEIGHT_KEYS = ("state_dict", "model", "model_state_dict")
-_HASH_IN_NAME = re.compile(r"[-_]([0-9a-f]{8})[-_]\d{8}\.pth$")
+_WEIGHT_KEYS = ("state_dict", "model", "model_state_dict", "ema_state_dict")
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """Read a checkpoint file to the CPU.
 
     Args:
-        path: a `.pth` or `.pt` file, or a `.safetensors` file.
+        path: a `.pth` or `.pt` file, a `.safetensors` file, or the address of one (`https:`),
+            which is downloaded once; see `raypose.weights`.
 
     Returns:
         What was saved, for example `state_dict` and `meta`. Objects of foreign classes are
@@ -43,10 +44,10 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     Raises:
         CheckpointError: if there is no such file, or it is damaged or no checkpoint.
     """
-    if not Path(path).is_file():
-        raise CheckpointError(_no_file(str(path)))
-    path = Path(path)
-    _check_hash(path)
+    name, path = str(path), local_file(path)
+    if not path.is_file():
+        raise CheckpointError(_no_file(name))
+    _check_digest(path)
     try:
         found = _load_safetensors(path) if path.suffix == ".safetensors" else load_file(path)
     except UnreadableFileError as error:
@@ -78,27 +79,6 @@ def weights_of(
     return weights
 
 
-def convert_keys(weights: Mapping[str, Tensor], known: Collection[str]) -> dict[str, Tensor]:
-    """Return weights under the keys of today.
-
-    * `module.` of wrapped models, `data_preprocessor.` and averages saved beside the weights
-      (`ema_...`) disappear.
-    * Before MMPose 1.0: `keypoint_head.` is `head.`; `final_layer.2.` is `conv_layers.2.` or, for
-      the last convolution, `final_layer.`; `loss.` of a head is `loss_module.`.
-
-    Args:
-        weights: as they were saved.
-        known: keys of the model they are for; they tell old names from current ones.
-    """
-    converted = {}
-    for key, value in weights.items():
-        key = key.removeprefix("module.")
-        if key.startswith(("data_preprocessor.", "ema_")) and key not in known:
-            continue
-        converted[_current_key(key, known)] = value
-    return converted
-
-
 def load_checkpoint(model: nn.Module, path: str | Path, strict: bool = True) -> None:
     """Load weights into a model.
 
@@ -120,7 +100,7 @@ def load_pretrained(module: nn.Module, checkpoint: str, prefix: str | None = Non
 
     Args:
         module: gets the weights.
-        checkpoint: path of the file.
+        checkpoint: path or address of the file.
         prefix: only keys that start with it are taken, without it. By default `backbone.`, if no
             key fits as it is.
 
@@ -130,7 +110,8 @@ def load_pretrained(module: nn.Module, checkpoint: str, prefix: str | None = Non
     weights = weights_of(read_checkpoint(checkpoint), checkpoint)
     known = _keys(module)
     weights = {key.removeprefix("module."): value for key, value in weights.items()}
-    if prefix is None and known.isdisjoint(weights):
+    larger = any(key.startswith("backbone.") for key in weights)
+    if prefix is None and larger and known.isdisjoint(weights):
         prefix = "backbone."
     if prefix is not None:
         prefix = prefix if prefix.endswith(".") else f"{prefix}."
@@ -158,19 +139,6 @@ def _keys(module: nn.Module) -> set[str]:
     return set(module.state_dict(keep_vars=True))
 
 
-def _current_key(key: str, known: Collection[str]) -> str:
-    if key in known:
-        return key
-    key = re.sub(r"^keypoint_head\.", "head.", key)
-    old = re.match(r"(?P<parent>.*\bfinal_layer)\.(?P<number>\d+)\.(?P<name>\w+)$", key)
-    if old:
-        head = old["parent"].removesuffix("final_layer")
-        inner = f"{head}conv_layers.{old['number']}.{old['name']}"
-        key = inner if inner in known else f"{head}final_layer.{old['name']}"
-    renamed = re.sub(r"^((?:.*\.)?)loss\.", r"\1loss_module.", key)
-    return renamed if renamed in known else key
-
-
 def _no_file(name: str) -> str:
     if re.match(r"[a-z-]{2,}:/", name):
         return f"{name} is no local file: download it and give its path"
@@ -179,25 +147,25 @@ def _no_file(name: str) -> str:
     return f"no checkpoint at {name}.{did_you_mean(path.name, siblings)}"
 
 
-def _check_hash(path: Path) -> None:
+def _check_digest(path: Path) -> None:
     """Hold a file to the digest that MMPose puts into the names of its files."""
-    promised = _HASH_IN_NAME.search(path.name)
+    promised = digest_in_name(path.name)
     if promised is None:
         return
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    if not digest.hexdigest().startswith(promised[1]):
+    found = sha256_of(path)
+    if not found.startswith(promised):
         raise CheckpointError(
-            f"{path} is damaged: its name promises sha256 {promised[1]}..., it has "
-            f"{digest.hexdigest()[:8]}...; download it again (or rename it if it was changed "
-            "on purpose)"
+            f"{path} is damaged: its name promises sha256 {promised}..., it has {found[:8]}...; "
+            "download it again (or rename it if it was changed on purpose)"
         )
 
 
-def _load_safetensors(path: Path) -> Any:
+def _load_safetensors(path: Path) -> dict[str, Any]:
+    """Return `state_dict`, and `config` if `raypose weights convert` kept one."""
     try:
-        return safetensors.torch.load_file(path)
+        with safetensors.safe_open(path, "pt") as file:
+            kept = file.metadata() or {}
+            weights = {key: file.get_tensor(key) for key in file.keys()}
     except safetensors.SafetensorError as error:
         raise CheckpointError(f"{path} is damaged or no safetensors file: {error}") from error
+    return {"state_dict": weights, **({"config": kept["config"]} if "config" in kept else {})}

@@ -62,18 +62,24 @@ def smooth(heatmaps: Tensor, kernel_size: int) -> Tensor:
 
 def _blur(heatmaps: Tensor, kernel_size: int, mirror: bool) -> Tensor:
     H, W = heatmaps.shape[-2:]
-    rows = _band_matrix(H, kernel_size, mirror).to(heatmaps.device)
-    columns = _band_matrix(W, kernel_size, mirror).to(heatmaps.device)
+    rows = blur_matrix(H, kernel_size, mirror).to(heatmaps.device)
+    columns = blur_matrix(W, kernel_size, mirror).to(heatmaps.device)
     return rows @ (heatmaps @ columns.T)
 
 
 def _blur1d(vectors: Tensor, kernel_size: int) -> Tensor:
-    matrix = _band_matrix(vectors.shape[-1], kernel_size, mirror=False).to(vectors.device)
+    matrix = blur_matrix(vectors.shape[-1], kernel_size, mirror=False).to(vectors.device)
     return vectors @ matrix.T
 
 
-def _band_matrix(length: int, kernel_size: int, mirror: bool) -> Tensor:
-    """Matrix (length, length) on the CPU that blurs a column vector."""
+def blur_matrix(length: int, kernel_size: int, mirror: bool) -> Tensor:
+    """Return the matrix (length, length) that blurs a column vector, on the CPU.
+
+    Args:
+        length: of the vector.
+        kernel_size: of the Gaussian, odd.
+        mirror: whether the vector is mirrored at its ends, or zeros lie beyond them.
+    """
     cells = torch.arange(length)[:, None] + torch.arange(kernel_size) - kernel_size // 2
     weights = gaussian_kernel(kernel_size).expand(length, kernel_size)
     if mirror:

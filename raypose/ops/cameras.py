@@ -83,33 +83,6 @@ def unproject(keypoints: np.ndarray, fx: float, fy: float, cx: float, cy: float)
     return np.concatenate([(keypoints[..., :2] - center) / focal * depth, depth], axis=-1)
 
 
-def camera_to_image_coord(
-    root_index: int, keypoints: np.ndarray, camera: Camera
-) -> tuple[np.ndarray, np.ndarray]:
-    """Bring camera-space poses into MotionBERT's image space, whose depth is in pixels too.
-
-    A segment 2 mm long in x, centred on the root at its depth, gives the scale between
-    millimetres and (thousands of) pixels (Zhu et al., "MotionBERT", ICCV 2023).
-
-    Args:
-        root_index: keypoint whose depth becomes 0.
-        keypoints: (N, K, 3) in millimetres.
-        camera: `f` and `c` (2, 1) in pixels.
-
-    Returns:
-        Keypoints (N, K, 3), pixels / 1000, and the factor (N,) that maps them back.
-    """
-    fx, fy = _vector(camera["f"]) / 1000
-    cx, cy = _vector(camera["c"]) / 1000
-    side = np.array([1.0, 1.0, 0.0], keypoints.dtype)
-    root = keypoints[:, root_index]
-    left, right = (project(point, fx, fy, cx, cy)[:, 0] for point in (root - side, root + side))
-    width = right - left + 0.001
-    depth = (keypoints[..., 2] - root[:, 2:]) * (width / 2)[:, None]
-    image = np.concatenate([project(keypoints, fx, fy, cx, cy), depth[..., None]], axis=-1)
-    return image, 2 / width
-
-
 def _extrinsic(camera: Camera) -> tuple[np.ndarray, np.ndarray]:
     """Rotation (3, 3) and position (3, 1)."""
     if "R" not in camera or "T" not in camera:

@@ -15,6 +15,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from raypose.ops.blur import blur_matrix
+
 # exp(-40) is 4e-18 and the product of two such is still a normal number: denormals, which smaller
 # exponents would give, make the outer product many times slower.
 _LOWEST_EXPONENT = -40.0
@@ -82,6 +84,43 @@ def unbiased_gaussian_heatmaps(
     heatmaps = _outer(x, y)
     weights = torch.where(labelled & ~inside, 0.0, keypoints_visible)
     return heatmaps[:, 0] if heatmaps.shape[1] == 1 else heatmaps.amax(dim=1), weights
+
+
+def blurred_point_heatmaps(
+    heatmap_size: Sequence[int],
+    keypoints: Tensor,
+    keypoints_visible: Tensor,
+    kernel_size: int,
+) -> tuple[Tensor, Tensor]:
+    """Blur one cell for each keypoint, mirrored at the border, and scale its value to 255.
+
+    "Cascaded Pyramid Network for Multi-Person Pose Estimation",
+    https://arxiv.org/abs/1711.07319.
+
+    Args:
+        heatmap_size: (w, h).
+        keypoints: (B, 1, K, 2) in cells; a keypoint belongs to the cell that it is rounded
+            towards zero to.
+        keypoints_visible: (B, 1, K); keypoints below 0.5 are not drawn.
+        kernel_size: of the blur, odd.
+
+    Returns:
+        Heatmaps (B, K, H, W); and weights (B, 1, K), the visibility, 0 for cells outside.
+    """
+    labelled = keypoints_visible >= 0.5
+    inside = torch.ones_like(labelled)
+    profiles = []
+    for axis, cells in enumerate(heatmap_size):
+        cell = keypoints[..., axis].long()
+        inside &= (cell >= 0) & (cell < cells)
+        # Column c is what a blur makes of a single one in cell c.
+        columns = blur_matrix(cells, kernel_size, mirror=True)
+        columns = (columns / columns.diagonal()).to(keypoints, non_blocking=True)
+        profiles.append(columns.T[cell.clamp(0, cells - 1)])
+    x, y = profiles
+    y = y * (255 * (labelled & inside))[..., None]
+    weights = torch.where(labelled & ~inside, 0.0, keypoints_visible)
+    return _outer(x[:, 0], y[:, 0]), weights
 
 
 def _windowed(

@@ -9,7 +9,9 @@ N candidates, K keypoints.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+import cv2
 import numpy as np
 
 from raypose.errors import RayposeError
@@ -32,6 +34,29 @@ def nms(bboxes: np.ndarray, scores: np.ndarray, thr: float) -> np.ndarray:
     """
     closed = bboxes[:, :4] + np.array([0, 0, 1, 1], bboxes.dtype)
     return _greedy(bbox_overlaps(closed, closed), scores, thr)
+
+
+def class_nms(
+    bboxes: np.ndarray, scores: np.ndarray, thr: float, labels: np.ndarray | None = None
+) -> np.ndarray:
+    """Keep boxes greedily, each class by itself, in fractions of pixels (no "+ 1").
+
+    Args:
+        bboxes: (N, 4) xyxy.
+        scores: (N,), above 0.
+        thr: largest IoU of two boxes of a class that are both kept.
+        labels: (N,) class of each box; all are of one class by default.
+
+    Returns:
+        Indices of the kept boxes.
+    """
+    if not len(bboxes):
+        return np.zeros(0, np.intp)
+    xywh = np.concatenate([bboxes[:, :2], bboxes[:, 2:] - bboxes[:, :2]], axis=1)
+    classes = np.zeros(len(bboxes)) if labels is None else labels
+    suppress: Any = cv2.dnn.NMSBoxesBatched
+    kept = suppress(xywh.astype(np.float64), scores, classes.astype(np.int32), 0.0, thr)
+    return np.asarray(kept, np.intp).reshape(-1)
 
 
 def nms_groups(bboxes: np.ndarray, scores: np.ndarray, thr: float = 0.65) -> list[np.ndarray]:

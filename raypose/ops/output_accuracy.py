@@ -39,6 +39,18 @@ def pose_pck_accuracy(
     return _pck(_heatmap_peaks(output), _heatmap_peaks(target), mask, thr, normalize)
 
 
+def mean_position_error(poses: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
+    """Return the mean distance () of the keypoints that count, 0 if none does.
+
+    Args:
+        poses: (..., K, D).
+        targets: (..., K, D).
+        mask: (..., K) bool, keypoints that count.
+    """
+    errors = torch.linalg.vector_norm(poses - targets, dim=-1)
+    return (errors * mask).sum() / mask.sum().clamp(min=1)
+
+
 def simcc_pck_accuracy(
     output: tuple[Tensor, Tensor],
     target: tuple[Tensor, Tensor],

@@ -20,13 +20,17 @@ _DARK_LOWEST = 1e-10
 _UDP_LOWEST, _UDP_LARGEST = 1e-3, 50.0
 
 
-def refine_keypoints(points: Tensor, heatmaps: Tensor, index: Tensor) -> Tensor:
+def refine_keypoints(
+    points: Tensor, heatmaps: Tensor, index: Tensor, tolerance: float = 0.0
+) -> Tensor:
     """Move peaks by a quarter cell towards the larger neighbour; not at all if both are equal.
 
     Args:
         points: (M, 2) cells of peaks, float32.
         heatmaps: (P, H, W).
         index: (M,) map of each point.
+        tolerance: neighbours count as equal that differ by no more than this share of the peak,
+            for maps with rounding noise.
 
     Returns:
         (M, 2); an axis stays where the peak is at or next to its border.
@@ -37,7 +41,11 @@ def refine_keypoints(points: Tensor, heatmaps: Tensor, index: Tensor) -> Tensor:
     below, above = (_take(heatmaps, index, y + step, x) for step in (1, -1))
     x_movable = (x > 1) & (x < W - 1) & (y > 0) & (y < H)
     y_movable = (y > 1) & (y < H - 1) & (x > 0) & (x < W)
-    steps = [(right - left).sign() * x_movable, (below - above).sign() * y_movable]
+    least = tolerance * _take(heatmaps, index, y, x).abs()
+    steps = [
+        difference.sign() * (movable & (difference.abs() > least))
+        for difference, movable in ((right - left, x_movable), (below - above, y_movable))
+    ]
     return points + 0.25 * torch.stack(steps, dim=-1)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,6 +57,8 @@ class PoseSample:
             `invalid_segs`, ...): numbers, strings, arrays and lists of them.
         rng: random numbers of this sample, from (seed, epoch, id) only once `Compose` has seeded
             it; until then one unseeded generator that all samples share.
+        others: in training, the samples of this epoch as the dataset makes them, for transforms
+            that mix several.
     """
 
     id: str
@@ -81,12 +83,13 @@ class PoseSample:
     lower_body_ids: tuple[int, ...] | None = None
     meta: dict[str, Any] = field(default_factory=dict)
     rng: np.random.Generator = field(default_factory=lambda: _UNSEEDED, repr=False)
+    others: Sequence[PoseSample] | None = field(default=None, repr=False)
 
     def to_row(self) -> dict[str, Any]:
         """Return a flat mapping of Arrow-friendly values: numbers, strings, flat lists, bytes.
 
-        The image and its crop are included once they exist. The random state stays behind: it
-        follows from the seed, the epoch and `id`.
+        The image and its crop are included once they exist. The random state and `others` stay
+        behind: they follow from the seed, the epoch and `id`.
         """
         row: dict[str, Any] = {
             "id": self.id,

@@ -53,7 +53,8 @@ class Skeleton:
             links: [[snout, left_ear], [snout, right_ear], [left_ear, tail_base]]
 
         Names that differ in their side alone (`left_ear` and `right_ear`, `wingL` and `wingR`,
-        `eye_l` and `eye_r`) mirror each other unless `swap` says otherwise.
+        `eye_l` and `eye_r`) mirror each other unless `swap` says otherwise. A keypoint whose
+        partner does not swap with it in turn is a mistake, unless it says `one_way: true`.
     """
 
     name: str
@@ -149,6 +150,7 @@ class Skeleton:
             {
                 "name": name,
                 "swap": names[self.flip_indices[i]],
+                **({} if self.flip_indices[self.flip_indices[i]] == i else {"one_way": True}),
                 "color": list(self.keypoint_colors[i]),
                 "weight": self.keypoint_weights[i],
                 **({"type": kinds[i]} if i in kinds else {}),
@@ -164,7 +166,7 @@ class Skeleton:
 
 
 _KEYS = ("name", "keypoints", "links", "sigmas", "weights", "paper")
-_KEYPOINT_KEYS = ("name", "swap", "color", "type", "sigma", "weight")
+_KEYPOINT_KEYS = ("name", "swap", "one_way", "color", "type", "sigma", "weight")
 
 
 def _parse(definition: Any, where: str) -> Skeleton:
@@ -199,7 +201,7 @@ def _parse(definition: Any, where: str) -> Skeleton:
         for i, entry in enumerate(entries)
     ]
     for i, j in enumerate(flips):
-        if not problems and flips[j] != i:
+        if not problems and flips[j] != i and entries[i].get("one_way") is not True:
             problems.append(
                 f"{where}: keypoints.{i}.swap: '{names[i]}' mirrors '{names[j]}', "
                 f"but '{names[j]}' mirrors '{names[flips[j]]}'"

@@ -6,6 +6,7 @@ feed of its own in `raypose.distributed`.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
@@ -16,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from raypose.errors import DataError, RayposeError
 from raypose.structures import PoseBatch, PoseSample
-from raypose.training.order import SampleOrder
+from raypose.training.order import Indices, SampleOrder, SamplePool
 
 Pipeline = Callable[[PoseSample, int], PoseSample | None]
 Load = Callable[[Sequence[PoseSample], int, int, Pipeline], PoseSample]
@@ -31,9 +32,8 @@ _WORTH_PROCESSES = 2000
 class Feed(Protocol):
     """A stream of training batches and a pass over the validation set, for one process."""
 
-    @property
-    def steps_per_epoch(self) -> int:
-        """Number of training batches of an epoch."""
+    def steps(self, epoch: int) -> int:
+        """Return the number of training batches of an epoch."""
         ...
 
     def train(self, first_epoch: int, epochs: int) -> Iterator[PoseBatch]:
@@ -74,10 +74,9 @@ class LocalFeed:
         self._num_workers = num_workers
         self._pin_memory = pin_memory
 
-    @property
-    def steps_per_epoch(self) -> int:
-        """Number of training batches of an epoch."""
-        return self._order.steps_per_epoch
+    def steps(self, epoch: int) -> int:
+        """Return the number of training batches of an epoch."""
+        return self._order.steps(epoch)
 
     def train(self, first_epoch: int, epochs: int) -> Iterator[PoseBatch]:
         """Yield the batches of the remaining epochs; loader processes live through all of them.
@@ -87,7 +86,8 @@ class LocalFeed:
         """
         dataset, pipeline = self._train
         batches = _Batches(self._order, first_epoch, epochs)
-        source = _Source(dataset, pipeline, load_training_sample)
+        load = functools.partial(load_training_sample, pool=self._order.pool)
+        source = _Source(dataset, pipeline, load)
         return self._load(source, batches, self._num_workers)
 
     def val(self) -> Iterator[PoseBatch]:
@@ -128,21 +128,28 @@ class LocalFeed:
 
 
 def load_training_sample(
-    dataset: Sequence[PoseSample], index: int, epoch: int, pipeline: Pipeline
+    dataset: Sequence[PoseSample], index: int, epoch: int, pipeline: Pipeline, pool: SamplePool
 ) -> PoseSample:
     """Return a sample after the transforms; one that they drop gives way to another.
 
-    Which other follows from the position and the epoch, so every run replaces it alike.
+    Which other follows from the position and the epoch, so every run replaces it alike. Transforms
+    find the samples of the epoch in `PoseSample.others`.
 
     Raises:
         DataError: if the transforms drop one sample after the other.
     """
-    substitutes = np.random.default_rng((epoch, index, len(dataset)))
+    positions = pool.positions(epoch)
+    others = _Chosen(dataset, positions)
+    substitutes = np.random.default_rng((epoch, index, len(positions)))
     for _ in range(_TRIES):
-        sample = pipeline(dataset[index], epoch)
+        before = dataset[index]
+        before.others = others
+        sample = pipeline(before, epoch)
         if sample is not None:
+            # Or the dataset would travel with it.
+            sample.others = None
             return sample
-        index = int(substitutes.integers(len(dataset)))
+        index = int(positions[substitutes.integers(len(positions))])
     raise DataError(
         f"the transforms dropped {_TRIES} samples one after the other (the last was "
         f"'{dataset[index].id}'); look at their thresholds and at the annotations"
@@ -164,6 +171,20 @@ def load_validation_sample(
             "validation is measured"
         )
     return sample
+
+
+class _Chosen(Sequence[PoseSample]):
+    """The samples of a dataset at some positions."""
+
+    def __init__(self, dataset: Sequence[PoseSample], positions: Indices) -> None:
+        self._dataset = dataset
+        self._positions = positions
+
+    def __len__(self) -> int:
+        return len(self._positions)
+
+    def __getitem__(self, index: int) -> PoseSample:  # type: ignore[override]
+        return self._dataset[int(self._positions[index])]
 
 
 class _Batches:

@@ -16,6 +16,7 @@ from raypose.config import (
     build_metrics,
     build_model,
     build_pipeline,
+    sample_shares,
 )
 from raypose.errors import CheckpointError
 from raypose.models.checkpoint import load_checkpoint
@@ -24,7 +25,7 @@ from raypose.structures import PoseSample
 from raypose.training.evaluation import evaluate
 from raypose.training.feed import Feed, LocalFeed
 from raypose.training.loop import Experiment, fit
-from raypose.training.order import SampleOrder
+from raypose.training.order import SampleOrder, SamplePool, part_sizes
 from raypose.training.runtime import LocalRuntime, Runtime
 
 
@@ -59,15 +60,25 @@ def build_experiment(
     )
 
 
-def sample_order(config: Config, num_samples: int, runtime: Runtime) -> SampleOrder:
-    """Return which samples form which batch for one process of a run."""
+def sample_order(config: Config, sizes: Sequence[int], runtime: Runtime) -> SampleOrder:
+    """Return which samples form which batch for one process of a run.
+
+    Args:
+        config: the experiment.
+        sizes: of the parts of the training dataset.
+        runtime: which process of how many.
+    """
     return SampleOrder(
-        num_samples=num_samples,
+        pool=SamplePool(sizes=tuple(sizes), shares=sample_shares(config), seed=config.train.seed),
         batch_size=config.train.batch_size,
-        seed=config.train.seed,
         rank=runtime.rank,
         world_size=runtime.world_size,
     )
+
+
+def validation_order(val: Sequence[PoseSample]) -> SampleOrder:
+    """Return the order of a feed that nothing is trained from, in one process alone."""
+    return SampleOrder(pool=SamplePool(sizes=(len(val),)), batch_size=1)
 
 
 def val_batch_size(config: Config, runtime: Runtime) -> int:
@@ -77,13 +88,14 @@ def val_batch_size(config: Config, runtime: Runtime) -> int:
 
 def local_feed(
     config: Config,
+    order: SampleOrder,
     train: Sequence[PoseSample],
     val: Sequence[PoseSample],
     runtime: Runtime,
 ) -> LocalFeed:
     """Return a feed that loads in this process or in torch's loader processes."""
     return LocalFeed(
-        sample_order(config, len(train), runtime),
+        order,
         (train, build_pipeline(config, "train")),
         (val, build_pipeline(config, "val")),
         val_batch_size=val_batch_size(config, runtime),
@@ -107,7 +119,9 @@ def train_locally(
     config = with_skeleton(config)
     write_config(config, work_dir)
     val = build_dataset(config, "val")
-    feed = local_feed(config, build_dataset(config, "train"), val, runtime)
+    train = build_dataset(config, "train")
+    order = sample_order(config, part_sizes(train), runtime)
+    feed = local_feed(config, order, train, val, runtime)
     metrics = fit(build_experiment(config, val, feed), runtime)
     write_metrics(metrics, work_dir)
     return metrics
@@ -121,7 +135,7 @@ def evaluate_locally(
     runtime = LocalRuntime(Path(), device)
     estimator = load_for_evaluation(config, checkpoint).to(runtime.device)
     val = build_dataset(config, "val")
-    feed = local_feed(config, val, val, runtime)
+    feed = local_feed(config, validation_order(val), val, val, runtime)
     return evaluate(estimator, feed.val(), val, build_metrics(config), runtime)
 
 

@@ -19,6 +19,7 @@ from raypose.codecs.base import BaseKeypointCodec
 from raypose.config import Config
 from raypose.errors import ConfigError, RayposeError
 from raypose.evaluation.base import BaseMetric
+from raypose.models.base_module import FollowsEpochs
 from raypose.models.checkpoint import load_checkpoint
 from raypose.models.estimators.base import BasePoseEstimator
 from raypose.structures import PoseBatch, PoseSample
@@ -29,6 +30,7 @@ from raypose.training.feed import Feed
 from raypose.training.optimizer import build_optimizer
 from raypose.training.runtime import Runtime
 from raypose.training.schedules import RunLength, build_schedules, rate_at
+from raypose.training.switches import ModelSwitches
 from raypose.training.train_step import TrainStep
 
 logger = logging.getLogger(__name__)
@@ -77,6 +79,7 @@ class _Loop:
         estimator.init_weights()
         if options.load_from is not None:
             load_checkpoint(estimator, options.load_from, strict=False)
+        self.switches = ModelSwitches(options.model_switches, estimator)
         layout = torch.channels_last if options.channels_last else torch.contiguous_format
         # torch.nn declares no overload for a memory format alone.
         estimator.to(runtime.device).to(memory_format=layout)  # type: ignore[call-overload]
@@ -85,8 +88,7 @@ class _Loop:
         if options.compile:
             step.compile()
         self.step = runtime.prepare(step, options.sync_bn)
-        steps = math.ceil(experiment.feed.steps_per_epoch / options.accumulate)
-        self.run_length = RunLength(epochs=options.epochs, steps_per_epoch=steps)
+        self.run_length = RunLength(epochs=options.epochs, steps_per_epoch=self._updates(0))
         self.schedules = build_schedules(experiment.config.experiment.schedules, self.run_length)
         ema = options.ema
         self.state: TrainingState[BasePoseEstimator] = TrainingState(
@@ -123,35 +125,43 @@ class _Loop:
         # Dropout after a resume is then what it would have been without the interruption.
         torch.manual_seed(_seed_of(options.seed, epoch, runtime.rank))
         self.step.train()
+        self.switches.apply(self.state.model, epoch)
+        for module in self.state.model.modules():
+            if isinstance(module, FollowsEpochs):
+                module.set_epoch(epoch, options.epochs)
         totals: dict[str, Tensor] = {}
         window = time.monotonic()
         logged = 0
-        for index in range(feed.steps_per_epoch):
+        steps = feed.steps(epoch)
+        # Schedules count steps of the first epoch, whatever the length of this one.
+        length, updates = self.run_length.steps_per_epoch, self._updates(epoch)
+        for index in range(steps):
             batch = next(batches)
-            done = epoch * self.run_length.steps_per_epoch + index // options.accumulate
-            rate = self._set_rate(done)
+            rate = self._set_rate(epoch * length + index // options.accumulate * length // updates)
             first = index - index % options.accumulate
-            together = min(options.accumulate, feed.steps_per_epoch - first)
+            together = min(options.accumulate, steps - first)
             update = index + 1 == first + together
             parts = self._forward_backward(batch, together, update)
             if update:
                 self._update()
             for name, value in parts.items():
                 totals[name] = totals.get(name, 0.0) + value.detach().float().mean()
-            if (index + 1) % options.log_every == 0 and runtime.rank == 0:
+            last = index + 1 == steps
+            told = (index + 1) % options.log_every == 0 or (last and not logged)
+            if told and runtime.rank == 0:
                 speed = (index + 1 - logged) * options.batch_size / (time.monotonic() - window)
                 logger.info(
                     "epoch %d/%d  step %d/%d  loss %.5f  lr %.2e  %.0f samples/s",
                     epoch + 1,
                     options.epochs,
                     index + 1,
-                    feed.steps_per_epoch,
+                    steps,
                     float(parts["loss"].detach()),
                     rate,
                     speed,
                 )
                 window, logged = time.monotonic(), index + 1
-        numbers = {name: float(value) / feed.steps_per_epoch for name, value in totals.items()}
+        numbers = {name: float(value) / steps for name, value in totals.items()}
         numbers["lr"] = rate
         shares = runtime.gather(numbers) or []
         averaged = {
@@ -164,6 +174,10 @@ class _Loop:
                 "train.clip_grad, or look for broken annotations"
             )
         return averaged
+
+    def _updates(self, epoch: int) -> int:
+        """Number of optimizer steps of an epoch."""
+        return math.ceil(self.experiment.feed.steps(epoch) / self.options.accumulate)
 
     def _forward_backward(self, batch: PoseBatch, together: int, update: bool) -> dict[str, Tensor]:
         """Add the gradients of one of `together` batches; `update` says that it is the last."""
@@ -224,7 +238,8 @@ class _Loop:
 
     def _summary(self, metrics: dict[str, float]) -> dict[str, float]:
         state, options = self.state, self.options
-        samples = state.epoch * self.experiment.feed.steps_per_epoch * options.batch_size
+        steps = sum(self.experiment.feed.steps(epoch) for epoch in range(state.epoch))
+        samples = steps * options.batch_size
         summary: dict[str, float] = {
             "epochs": state.epoch,
             "seconds": round(state.seconds, 3),

@@ -83,17 +83,32 @@ def _factors(
     if depth is not None:
         layer = vit_layer_of_parameter([full], depth)[0]
         rate = paramwise.layer_decay_rate ** (depth + 1 - layer)
-    for key in sorted(paramwise.custom_keys, key=lambda k: (-len(k), k)):
-        if key in full:
-            rule = paramwise.custom_keys[key]
-            return rate * rule.lr_mult, rule.decay_mult
+    options = _options(full, module, parameter)
+    factors = [1.0 if name is None else getattr(paramwise, name) for name in options]
+    keys = sorted(paramwise.custom_keys, key=lambda k: (-len(k), k))
+    rule = next((paramwise.custom_keys[key] for key in keys if key in full), None)
+    if rule is not None:
+        # Only what is set in so many words is forced upon parameters with a rule of their own.
+        forced = paramwise.model_fields_set if paramwise.force_default_settings else set()
+        own = (rule.lr_mult, rule.decay_mult)
+        factors = [
+            factor if name in forced else mult
+            for factor, name, mult in zip(factors, options, own, strict=True)
+        ]
+    return rate * factors[0], factors[1]
+
+
+def _options(
+    full: str, module: nn.Module, parameter: nn.Parameter
+) -> tuple[str | None, str | None]:
+    """Return which options say the rate and the decay of a kind of parameter."""
     if isinstance(module, _NORMS):
-        return rate, paramwise.norm_decay_mult
+        return None, "norm_decay_mult"
     if full.rsplit(".", 1)[-1] == "bias":
-        return rate * paramwise.bias_lr_mult, paramwise.bias_decay_mult
+        return "bias_lr_mult", "bias_decay_mult"
     if isinstance(module, nn.Conv2d) and 1 < module.groups == module.in_channels:
-        return rate, paramwise.dwconv_decay_mult
-    return rate, paramwise.flat_decay_mult if parameter.ndim == 1 else 1.0
+        return None, "dwconv_decay_mult"
+    return None, "flat_decay_mult" if parameter.ndim == 1 else None
 
 
 def _can_fuse(groups: list[dict[str, Any]]) -> bool:

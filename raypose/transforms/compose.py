@@ -13,6 +13,7 @@ from raypose.registry import TRANSFORMS
 from raypose.structures import PoseSample
 
 Transform = Callable[[PoseSample], "PoseSample | None"]
+Transforms = Sequence[Mapping[str, Any] | Transform]
 
 
 @TRANSFORMS.register_module()
@@ -39,8 +40,8 @@ class Compose:
           - {type: TopdownAffine, input_size: [192, 256]}
     """
 
-    def __init__(self, transforms: Sequence[Mapping[str, Any] | Transform], seed: int = 0) -> None:
-        self.transforms: list[Transform] = [TRANSFORMS.build(step) for step in transforms]
+    def __init__(self, transforms: Transforms, seed: int = 0) -> None:
+        self.transforms = build_transforms(transforms)
         self.seed = seed
         problems = [
             f"transforms.{i}: a callable that takes a sample expected, got {step!r}"
@@ -53,9 +54,19 @@ class Compose:
     def __call__(self, sample: PoseSample, epoch: int = 0) -> PoseSample | None:
         """Return the sample after all transforms, or None if one of them dropped it."""
         sample.rng = np.random.default_rng((self.seed, epoch, zlib.crc32(sample.id.encode())))
-        current: PoseSample | None = sample
-        for transform in self.transforms:
-            current = transform(current)
-            if current is None:
-                return None
-        return current
+        return call_in_turn(self.transforms, sample)
+
+
+def build_transforms(transforms: Transforms) -> list[Transform]:
+    """Build the entries of a list of transforms."""
+    return [TRANSFORMS.build(step) for step in transforms]
+
+
+def call_in_turn(transforms: Sequence[Transform], sample: PoseSample) -> PoseSample | None:
+    """Return the sample after all transforms, or None if one of them dropped it."""
+    current: PoseSample | None = sample
+    for transform in transforms:
+        current = transform(current)
+        if current is None:
+            return None
+    return current

@@ -10,19 +10,7 @@ from raypose.errors import ConfigError, DataError
 from raypose.ops.boxes import bbox_corner2xyxy
 from raypose.registry import TRANSFORMS
 from raypose.structures import PoseSample
-
-_INSTANCE_FIELDS = (
-    "bboxes",
-    "bbox_scores",
-    "bbox_center",
-    "bbox_scale",
-    "bbox_rotation",
-    "keypoints",
-    "keypoints_visible",
-    "areas",
-    "transformed_keypoints",
-)
-_INSTANCE_META = ("id", "category_id", "iscrowd", "track_id", "keypoints_visible_weights")
+from raypose.transforms.instances import keep_instances
 
 
 @TRANSFORMS.register_module()
@@ -90,11 +78,5 @@ class FilterAnnotations:
         if self.keep_empty and not keep.any():
             return None
         if not keep.all():
-            for name in _INSTANCE_FIELDS:
-                value = getattr(sample, name)
-                if value is not None:
-                    setattr(sample, name, value[keep])
-            for name in _INSTANCE_META:
-                if isinstance(sample.meta.get(name), np.ndarray):
-                    sample.meta[name] = sample.meta[name][keep]
+            keep_instances(sample, keep)
         return sample

@@ -66,8 +66,12 @@ class RandomFlip:
         draw = sample.rng.random()
         for direction, limit in zip(self.directions, np.cumsum(self.probs), strict=True):
             if draw < limit:
-                return _flip(sample, direction)
+                return self.flip(sample, direction)
         return sample
+
+    def flip(self, sample: PoseSample, direction: str) -> PoseSample:
+        """Mirror the sample; raises as calling it does."""
+        return _flip(sample, direction)
 
 
 def _flip(sample: PoseSample, direction: str) -> PoseSample:

@@ -21,8 +21,9 @@ class RandomFlipAroundRoot:
 
     Args:
         keypoints_flip_cfg: how keypoints are mirrored: `center_mode` `static`, about `center_x`
-            (0.5) in pixels, or `root`, about the keypoints `center_index` (0) of each frame.
-        target_flip_cfg: how the lifting target is mirrored, likewise.
+            (0.5) in pixels, `root`, about the keypoints `center_index` (0) of each frame, or
+            `image`, about the middle of the camera's image.
+        target_flip_cfg: how the lifting target is mirrored, `static` or `root`.
         flip_prob: probability of a flip.
         flip_camera: mirror the camera too: its center and its tangential distortion.
 
@@ -48,8 +49,10 @@ class RandomFlipAroundRoot:
             for key in cfg
             if key not in _KEYS
         ]
-        if flip_camera and keypoints_flip_cfg.get("center_mode", "static") != "static":
+        if flip_camera and keypoints_flip_cfg.get("center_mode", "static") == "root":
             problems.append("flip_camera needs keypoints that are mirrored about a static center")
+        if target_flip_cfg.get("center_mode") == "image":
+            problems.append("target_flip_cfg: center_mode is 'static' or 'root', got 'image'")
         if problems:
             raise ConfigError(problems)
         self.keypoints_flip_cfg = dict(keypoints_flip_cfg)
@@ -74,8 +77,9 @@ class RandomFlipAroundRoot:
         visible = sample.keypoints_visible
         if visible is None:
             visible = np.ones(keypoints.shape[:-1], np.float32)
+        flip_cfg = self._keypoints_flip_cfg(sample)
         sample.keypoints, sample.keypoints_visible = flip_keypoints_custom_center(
-            keypoints, visible, sample.flip_indices, **self.keypoints_flip_cfg
+            keypoints, visible, sample.flip_indices, **flip_cfg
         )
         target_visible = sample.meta.get("lifting_target_visible")
         if target_visible is None:
@@ -86,16 +90,28 @@ class RandomFlipAroundRoot:
         sample.meta["lifting_target"] = target
         sample.meta["lifting_target_visible"] = target_visible
         if self.flip_camera:
-            sample.meta["camera_param"] = self._mirrored_camera(sample)
+            center_x = float(flip_cfg.get("center_x", 0.5))
+            sample.meta["camera_param"] = self._mirrored_camera(sample, center_x)
         return sample
 
-    def _mirrored_camera(self, sample: PoseSample) -> dict[str, Any]:
+    def _keypoints_flip_cfg(self, sample: PoseSample) -> dict[str, Any]:
+        """Where this sample's keypoints are mirrored."""
+        if self.keypoints_flip_cfg.get("center_mode") != "image":
+            return self.keypoints_flip_cfg
+        camera = sample.meta.get("camera_param") or {}
+        if "w" not in camera:
+            raise DataError(
+                f"sample {sample.id}: center_mode 'image' needs meta['camera_param']['w']"
+            )
+        return {"center_mode": "static", "center_x": float(camera["w"]) / 2}
+
+    def _mirrored_camera(self, sample: PoseSample, center_x: float) -> dict[str, Any]:
         """Camera that sees the mirrored target at the mirrored keypoints."""
         camera = dict(sample.meta.get("camera_param") or {})
         if "c" not in camera:
             raise DataError(f"sample {sample.id}: flip_camera needs meta['camera_param']['c']")
         center = np.array(camera["c"])
-        center[0] = 2 * self.keypoints_flip_cfg.get("center_x", 0.5) - center[0]
+        center[0] = 2 * center_x - center[0]
         camera["c"] = center
         if "p" in camera:
             # The second coefficient is the one that displaces x by x squared.

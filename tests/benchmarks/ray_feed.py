@@ -29,7 +29,7 @@ from raypose.distributed.data import RayFeed, StoredSplits
 from raypose.distributed.pacing import Paced
 from raypose.distributed.session import ray_session
 from raypose.structures import PoseBatch
-from raypose.training.order import SampleOrder
+from raypose.training.order import SampleOrder, SamplePool
 from raypose.training.train_step import TrainStep
 
 # Seconds after which Ray Data has filled the part of the object store that it takes.
@@ -49,7 +49,9 @@ def main() -> None:
     step = TrainStep(build_model(config).train(), build_codec(config))
     with ray_session():
         samples = build_dataset(config, "train")
-        order = SampleOrder(num_samples=len(samples), batch_size=config.data["train"]["batch_size"])
+        order = SampleOrder(
+            pool=SamplePool(sizes=(len(samples),)), batch_size=config.data["train"]["batch_size"]
+        )
         splits = StoredSplits.put(samples, samples)
         for _ in range(arguments.rounds):
             for name in ("free", "paced"):
@@ -71,7 +73,7 @@ def rate(step: TrainStep, batches: Iterable[PoseBatch], steps: int) -> float:
 
 @contextmanager
 def _stream(config: Config, order: SampleOrder, splits: StoredSplits) -> Iterator:
-    epochs = 100_000 // (order.batch_size * order.steps_per_epoch)
+    epochs = 100_000 // (order.batch_size * order.steps(0))
     batches = RayFeed(config, order, splits, 1, cpus=1).train(0, epochs)
     yield batches
     batches.close()  # type: ignore[attr-defined]

@@ -19,6 +19,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "dark": {"type": "MSRAHeatmap", "sigma": 2, "unbiased": True, **HEATMAP},
     "udp": {"type": "UDPHeatmap", "sigma": 2, **HEATMAP},
     "udp_combined": {"type": "UDPHeatmap", "heatmap_type": "combined", **HEATMAP},
+    "megvii": {"type": "MegviiHeatmap", "kernel_size": 7, **HEATMAP},
     "simcc": {"type": "SimCCLabel", "input_size": [96, 128], "sigma": 4.0},
     "simcc_dark": {
         "type": "SimCCLabel",
@@ -41,6 +42,7 @@ ROUND_TRIP = {
     "dark": 0.2,  # near the border the blur takes in what is outside, zeros
     "udp": 1.0,  # decode() scales by size / (cells - 1), encode() by (size - 1) / (cells - 1)
     "udp_combined": 1.0,
+    "megvii": 3.0,  # half a cell, and a quarter near the border, where the two blurs differ
     "simcc": 0.26,
     "simcc_dark": 0.26,
     "simcc_standard": 0.26,
@@ -190,13 +192,13 @@ def test_a_gpu_gives_what_the_cpu_gives(name: str) -> None:
         torch.testing.assert_close(got.cpu(), want, rtol=1e-4, atol=1e-2)
 
 
-@pytest.mark.parametrize("name", ["msra", "dark", "udp", "udp_combined"])
+@pytest.mark.parametrize("name", ["msra", "dark", "udp", "udp_combined", "megvii"])
 def test_heatmap_codecs_encode_one_instance(name: str) -> None:
     with pytest.raises(ValueError, match=r"one instance in each sample, got .*N = 3"):
         build(name).encode(points(2, N=3))
 
 
-@pytest.mark.parametrize("name", ["msra", "dark", "udp", "udp_combined"])
+@pytest.mark.parametrize("name", ["msra", "dark", "udp", "udp_combined", "megvii"])
 def test_heatmaps_of_another_size_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match=r"heatmap_size \[24, 32\] .*got \(1, 6, 24, 32\)"):
         build(name).decode(torch.zeros(1, 6, 24, 32))

@@ -18,6 +18,7 @@ from raypose.config import (
     build_metrics,
     build_model,
     build_pipeline,
+    sample_shares,
 )
 from raypose.errors import ConfigError
 from raypose.structures import PoseSample, Skeleton
@@ -31,8 +32,19 @@ data:
   val:
     dataset: {type: CocoDataset, ann_file: val.json, data_root: here}
     pipeline: [{type: GetBBoxCenterScale, padding: 1.0}]
-    switch: {epoch: 3, pipeline: [{type: GetBBoxCenterScale, padding: 2.0}]}
 metrics: [{type: CocoMetric}, {type: EPE}]
+"""
+TRAINING = """\
+data:
+  train:
+    dataset: {type: CocoDataset, ann_file: train.json}
+    pipeline: [{type: GetBBoxCenterScale, padding: 1.0}]
+    sample_ratio_factor: [0.5]
+    switch:
+      epoch: 3
+      pipeline: [{type: GetBBoxCenterScale, padding: 2.0}]
+      sample_ratio_factor: [1]
+optimizer: {type: Adam, lr: 1.0e-3}
 """
 
 
@@ -77,8 +89,9 @@ def test_the_codec_is_that_of_the_config(config: Config, load: Load) -> None:
                             "{type: ResNet, depth: 18}}\n")) is None  # fmt: skip
 
 
-def test_a_pipeline_changes_with_the_epoch_also_in_another_process(config: Config) -> None:
-    pipeline = pickle.loads(pickle.dumps(build_pipeline(config, "val")))
+def test_a_pipeline_changes_with_the_epoch_also_in_another_process(load: Load) -> None:
+    config = load(MODEL + TRAINING)
+    pipeline = pickle.loads(pickle.dumps(build_pipeline(config, "train")))
     assert isinstance(pipeline, Pipeline)
 
     def scale(epoch: int) -> Any:
@@ -90,6 +103,12 @@ def test_a_pipeline_changes_with_the_epoch_also_in_another_process(config: Confi
     np.testing.assert_array_equal(scale(0), [[10, 20]])
     np.testing.assert_array_equal(scale(2), [[10, 20]])
     np.testing.assert_array_equal(scale(3), [[20, 40]])
+
+
+def test_shares_of_datasets_change_with_the_epoch(load: Load) -> None:
+    config = load(MODEL + TRAINING)
+    assert sample_shares(config) == ((0, (0.5,)), (3, (1.0,)))
+    assert sample_shares(load(MODEL)) == ()
 
 
 def test_metrics_get_the_annotations_beside_detections(load: Load) -> None:

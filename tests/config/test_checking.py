@@ -75,6 +75,11 @@ def model(**parts: str) -> str:
             "'use_weight'.",
         ),
         (
+            model() + "codec: {type: MultilevelHeatmap, input_size: [96, 128],\n"
+            "  heatmap_size: [24, 32], levels: [{type: MegviiHeatmap}]}\n",
+            "exp.yaml:5: codec.levels.0: MegviiHeatmap needs 'kernel_size'",
+        ),
+        (
             model() + "metrics: [{type: EPA}]\n",
             "exp.yaml:4: metrics.0.type: unknown metric 'EPA'. Did you mean 'EPE'?",
         ),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import pytest
+from typing_extensions import TypedDict, Unpack
 
 from raypose.config.hints import mismatch
 
@@ -33,6 +34,16 @@ class Unresolved:
 
     def __init__(self, x: NotThere) -> None:  # type: ignore[name-defined]  # noqa: F821
         """Take anything."""
+
+
+class Options(TypedDict, total=False):
+    """Arguments by name."""
+
+    size: int
+
+
+def build_with_options(**options: Unpack[Options]) -> None:
+    """Take options of another function."""
 
 
 @pytest.mark.parametrize(
@@ -91,3 +102,8 @@ def test_a_long_value_is_cut() -> None:
 
 def test_annotations_that_cannot_be_resolved_are_no_mistake() -> None:
     assert mismatch(Unresolved, "x", 3) is None
+
+
+def test_unpacked_options_have_types() -> None:
+    assert mismatch(build_with_options, "size", 3) is None
+    assert mismatch(build_with_options, "size", "big") == "got 'big', expected a whole number"

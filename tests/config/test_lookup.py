@@ -6,7 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from raypose.config.lookup import available_configs, config_folders, find_config
+from raypose.config.lookup import (
+    available_configs,
+    config_folders,
+    find_config,
+    published_model,
+)
 from raypose.errors import ConfigError
 from tests.config.conftest import Write
 
@@ -58,6 +63,38 @@ def test_a_short_name_that_two_configs_have(
     monkeypatch.setattr("raypose.config.lookup.config_folders", lambda: [tmp_path / "configs"])
     with pytest.raises(ConfigError, match="'same' could be any of a/same, b/same"):
         find_config("same")
+
+
+def test_an_alias_is_the_config_of_its_model(
+    write: Write, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = "configs/animal_2d_keypoint/rtmpose/ap10k"
+    path = write(f"{folder}/rtmpose-m_8xb64-210e_ap10k-256x256.yaml", "")
+    other = write("configs/other.yaml", "")
+    monkeypatch.setattr("raypose.config.lookup.config_folders", lambda: [tmp_path / "configs"])
+    (tmp_path / "animal").mkdir()  # a folder of this name, such as one of images, changes nothing
+    assert find_config("animal") == path
+    model = published_model(path)
+    assert model is not None
+    assert model.aliases == ("animal",)
+    assert published_model(other) is None
+    assert published_model(tmp_path / "elsewhere.yaml") is None
+    mine = write("animal.yaml", "")
+    assert find_config("animal") == mine
+
+
+@pytest.mark.parametrize("name", ["hand", "rtmpose-m_8xb256-210e_hand5-256x256"])
+def test_a_published_model_without_a_config_is_told_so(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("raypose.config.lookup.config_folders", lambda: [tmp_path])
+    with pytest.raises(ConfigError) as caught:
+        find_config(name)
+    message = str(caught.value)
+    assert f"'{name}' is MMPose's hand_2d_keypoint/rtmpose/hand5/rtmpose-m_" in message
+    assert "no config of yet" in message
+    assert "https://download.openmmlab.com/mmpose/" in message
 
 
 def test_a_folder_hides_no_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

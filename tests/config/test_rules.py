@@ -74,9 +74,10 @@ model:
             "data.val.pipeline.0.input_size",
         ),
         (
-            "data: {val: {dataset: {type: CocoDataset, ann_file: a.json}, switch: {epoch: 3, "
-            "pipeline: [{type: TopdownAffine, input_size: [256, 256]}]}}}\n",
-            "data.val.switch.pipeline.0.input_size",
+            "data: {train: {dataset: {type: CocoDataset, ann_file: a.json}, switch: {epoch: 3, "
+            "pipeline: [{type: TopdownAffine, input_size: [256, 256]}]}}}\n"
+            "optimizer: {type: Adam, lr: 1.0e-3}\n",
+            "data.train.switch.pipeline.0.input_size",
         ),
     ],
 )

@@ -46,6 +46,18 @@ def test_the_config_of_an_experiment_serves_its_own_model(write: Write) -> None:
     assert (section.port, section.max_instances) == (9001, 5)
 
 
+def test_weights_may_be_an_address_and_a_config_an_alias(
+    write: Write, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    write("configs/animal_2d_keypoint/rtmpose/ap10k/rtmpose-m_8xb64-210e_ap10k-256x256.yaml", "")
+    monkeypatch.setattr("raypose.config.lookup.config_folders", lambda: [tmp_path / "configs"])
+    text = "pose: {config: animal, weights: 'https://example.org/a.pth'}\n"
+    section = load_serve_config(write("s.yaml", text))
+    assert section.pose.weights == "https://example.org/a.pth"
+    assert section.pose.config is not None
+    assert Path(section.pose.config).name == "rtmpose-m_8xb64-210e_ap10k-256x256.yaml"
+
+
 def test_weights_may_hold_their_config(write: Write, tmp_path: Path) -> None:
     for name in ("best.pth", "lift.pth"):
         write(name, "")

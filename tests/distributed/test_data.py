@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from raypose.config import build_dataset
 from raypose.distributed.data import RayFeed, StoredSplits
 from raypose.distributed.pacing import Paced
-from raypose.training.order import SampleOrder
-from tests.tiny_runs import load_experiment
+from raypose.training.launch import local_feed, sample_order
+from raypose.training.order import SampleOrder, SamplePool, part_sizes
+from raypose.training.runtime import LocalRuntime
+from tests.tiny_runs import dataset, load_experiment
 
 pytestmark = [pytest.mark.usefixtures("ray_session"), pytest.mark.timeout(120)]
 
@@ -37,9 +40,9 @@ def test_ray_data_pauses_while_the_model_is_busy(
 ) -> None:
     config = load_experiment(tmp_path, synthetic_people)
     samples = build_dataset(config, "train")
-    order = SampleOrder(num_samples=len(samples), batch_size=2)
+    order = SampleOrder(pool=SamplePool(sizes=(len(samples),)), batch_size=2)
     feed = RayFeed(config, order, StoredSplits.put(samples, samples), 2, cpus=1)
-    batches = feed.train(0, 2000 // order.steps_per_epoch)
+    batches = feed.train(0, 2000 // order.steps(0))
     next(batches)
     rounds.clear()
     time.sleep(1)  # a step of the model, during which Ray Data may get as far ahead as it likes
@@ -48,3 +51,39 @@ def test_ray_data_pauses_while_the_model_is_busy(
     assert during, "the loop was paced"
     pauses = [after - before for before, after in itertools.pairwise(during)]
     assert min(pauses) >= Paced.PAUSE
+
+
+def test_mixed_images_are_the_same_through_ray_data(synthetic_people: Path, tmp_path: Path) -> None:
+    part = dataset(synthetic_people, "train", skeleton="coco", data_mode="bottomup")
+    loaded = [{"type": "LoadImage"}]
+    config = load_experiment(
+        tmp_path,
+        synthetic_people,
+        data__train__dataset={"type": "CombinedDataset", "datasets": [part, part]},
+        data__train__sample_ratio_factor=[0.5, 0.2],
+        data__train__pipeline=[
+            *loaded,
+            {"type": "Mosaic", "img_scale": [48, 64], "pre_transform": loaded},
+            {
+                "type": "BottomupRandomAffine",
+                "input_size": "${codec.input_size}",
+                "transform_mode": "perspective",
+                "bbox_keep_corner": False,
+            },
+            {"type": "YOLOXMixUp", "img_scale": [48, 64], "pre_transform": loaded},
+        ],
+        train__batch_size=2,
+    )
+    samples = build_dataset(config, "train")
+    runtime = LocalRuntime(tmp_path)
+    order = sample_order(config, part_sizes(samples), runtime)
+    local = list(local_feed(config, order, samples, samples, runtime).train(0, 2))
+    splits = StoredSplits.put(samples, samples)
+    streamed = list(RayFeed(config, order, splits, 2, cpus=1).train(0, 2))
+    assert len(local) == order.steps(0) + order.steps(1)
+    assert [batch.ids for batch in streamed] == [batch.ids for batch in local]
+    for one, other in zip(streamed, local, strict=True):
+        assert one.num_instances is not None
+        assert one.num_instances.min() >= 4
+        for name in ("inputs", "keypoints", "keypoints_visible"):
+            assert torch.equal(getattr(one, name), getattr(other, name)), name

@@ -13,7 +13,7 @@ from torch import Tensor
 from raypose.config import Config, build_dataset, build_pipeline
 from raypose.structures import PoseBatch
 from raypose.training.feed import LocalFeed
-from raypose.training.order import SampleOrder
+from raypose.training.order import SampleOrder, SamplePool
 from tests.extension.conftest import Load
 
 EPOCHS = 2
@@ -45,9 +45,8 @@ def feed(config: Config, rank: int = 0, world_size: int = 1, num_workers: int = 
 
 def order(config: Config, count: int, rank: int, world_size: int) -> SampleOrder:
     return SampleOrder(
-        num_samples=count,
+        pool=SamplePool(sizes=(count,), seed=config.train.seed),
         batch_size=config.train.batch_size,
-        seed=config.train.seed,
         rank=rank,
         world_size=world_size,
     )

@@ -29,14 +29,14 @@ def draw_weights(module: M) -> M:
         random = np.random.default_rng(zlib.crc32(key.encode()))
         if name == "num_batches_tracked":
             tensor.zero_()
-        elif name == "running_var" or (name == "weight" and len(shape) == 1):
+        elif name == "running_var" or (name == "weight" and len(shape) == 1 and key in parameters):
             tensor.copy_(torch.from_numpy(random.uniform(0.5, 1.5, shape)))
         elif name == "running_mean" or (name == "bias" and key in parameters):
             tensor.copy_(torch.from_numpy(random.normal(0, 0.1, shape)))
         elif key in parameters:
             fan_in = math.prod(shape[1:]) if len(shape) > 1 else math.prod(shape)
             values = random.normal(0, 1, shape) * math.sqrt(1 / max(fan_in, 1))
-            tensor.copy_(torch.from_numpy(values))
+            tensor.copy_(torch.from_numpy(np.asarray(values)))
     return module
 
 

@@ -23,13 +23,13 @@ from torch._utils import _rebuild_tensor_v2
 from raypose.errors import CheckpointError
 from raypose.models.backbones import ResNet, VisionTransformer
 from raypose.models.checkpoint import (
-    convert_keys,
     load_checkpoint,
     load_pretrained,
     read_checkpoint,
     weights_of,
 )
 from raypose.models.unpickling import Foreign
+from tests.weights.file_server import serving
 
 
 class Attack:
@@ -190,6 +190,12 @@ def test_forged_state_changes_no_function_of_torch(tmp_path: Path) -> None:
             "ema_state_dict": {f"module.{k}": v * 0 for k, v in state.items()},
         },
         lambda state: {
+            "ema_state_dict": {
+                "steps": torch.tensor(9),
+                **{f"module.{k}": v for k, v in state.items()},
+            }
+        },
+        lambda state: {
             "state_dict": {
                 **state,
                 "data_preprocessor.mean": torch.zeros(3),
@@ -200,45 +206,23 @@ def test_forged_state_changes_no_function_of_torch(tmp_path: Path) -> None:
             "state_dict": {k: v for k, v in state.items() if "num_batches_tracked" not in k}
         },
     ],
-    ids=["bare", "state_dict", "model", "module", "ema_keys", "ema_dict", "mean", "no_counter"],
+    ids=[
+        "bare",
+        "state_dict",
+        "model",
+        "module",
+        "ema_keys",
+        "ema_dict",
+        "ema_only",
+        "mean",
+        "no_counter",
+    ],
 )
 def test_forms_of_files(tmp_path: Path, wrap: Any) -> None:
     model = Model()
     state = weights(model)
     load_checkpoint(model, save(wrap(state), tmp_path / "file.pth"))
     assert_loaded(model, {k: v for k, v in state.items() if "num_batches" not in k})
-
-
-def test_old_keys_become_todays() -> None:
-    known = [
-        "backbone.conv1.weight",
-        "head.conv_layers.0.weight",
-        "head.conv_layers.1.bias",
-        "head.final_layer.weight",
-        "head.final_layer.bias",
-        "head.loss_module.flow_model.s.0.weight",
-    ]
-    old = [
-        "module.backbone.conv1.weight",
-        "keypoint_head.final_layer.0.weight",
-        "keypoint_head.final_layer.1.bias",
-        "keypoint_head.final_layer.3.weight",
-        "keypoint_head.final_layer.3.bias",
-        "keypoint_head.loss.flow_model.s.0.weight",
-    ]
-    values = {key: torch.tensor(float(i)) for i, key in enumerate(old)}
-    converted = convert_keys(values, known)
-    assert {key: int(value) for key, value in converted.items()} == {
-        key: i for i, key in enumerate(known)
-    }
-    assert convert_keys(converted, known) == converted
-
-
-def test_keys_of_today_are_left_alone() -> None:
-    known = ["head.final_layer.0.weight", "loss.weight", "ema_rate"]
-    values = {key: torch.zeros(1) for key in known}
-    assert list(convert_keys(values, known)) == known
-    assert list(convert_keys({"other.loss.weight": torch.zeros(1)}, known)) == ["other.loss.weight"]
 
 
 def test_misfit_is_told_key_by_key(tmp_path: Path) -> None:
@@ -384,8 +368,26 @@ def test_missing_file(tmp_path: Path) -> None:
     save({}, tmp_path / "best.pth")
     with pytest.raises(CheckpointError, match=r"no checkpoint at .*Did you mean 'best\.pth'"):
         read_checkpoint(tmp_path / "bast.pth")
-    with pytest.raises(CheckpointError, match=r"https://a\.org/b\.pth is no local file"):
+    with pytest.raises(CheckpointError, match=r"torchvision://resnet51 is no local file"):
+        read_checkpoint("torchvision://resnet51")
+
+
+def test_an_address_is_a_file_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAYPOSE_WEIGHTS_DIR", str(tmp_path / "weights"))
+    monkeypatch.delenv("RAYPOSE_OFFLINE", raising=False)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    model = Model()
+    content = save({"state_dict": weights(model)}, tmp_path / "model.pth").read_bytes()
+    with serving({"/whole.pth": content}) as server:
+        load_pretrained(model.backbone, f"{server.address}/whole.pth")
+        load_checkpoint(model, f"{server.address}/whole.pth")
+    assert_loaded(model, weights(model))
+    assert len(server.requests) == 1
+    monkeypatch.setenv("RAYPOSE_OFFLINE", "1")
+    with pytest.raises(CheckpointError, match=r"b\.pth cannot be downloaded"):
         read_checkpoint("https://a.org/b.pth")
+    with pytest.raises(CheckpointError, match=r"resnet50-0676ba61\.pth cannot be downloaded"):
+        load_pretrained(model, "torchvision://resnet50")
 
 
 def test_digest_in_the_name_is_held(tmp_path: Path) -> None:

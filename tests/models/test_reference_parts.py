@@ -30,6 +30,8 @@ def test_outputs_and_gradients(case: dict[str, Any], arrays: dict[str, np.ndarra
     def read(entry: Any) -> Any:
         if isinstance(entry, list):
             return tuple(read(item) for item in entry)
+        if not isinstance(entry, dict):
+            return entry
         if "$" in entry:
             return torch.from_numpy(arrays[entry["$"]])
         leaf = normal_input(tuple(entry["shape"]), INPUT_SEED + len(leaves))
@@ -38,19 +40,28 @@ def test_outputs_and_gradients(case: dict[str, Any], arrays: dict[str, np.ndarra
 
     outputs = module(*[read(entry) for entry in case["inputs"]])
 
-    parts = outputs if isinstance(outputs, tuple) else (outputs,)
+    parts = named_parts(outputs)
     prefix = f"{case['id']}/out:"
     fields = {name[len(prefix) :].split("#")[0] for name in arrays if name.startswith(prefix)}
-    assert len(parts) == len(fields)
-    for i, part in enumerate(parts):
-        field = str(i) if str(i) in fields else ""
+    assert set(parts) == fields
+    for field, part in parts.items():
         agree(part, f"{prefix}{field}", arrays, tolerance(case, "out", field))
     if "grad" in case["checks"]:
-        torch.stack([part.double().square().mean() for part in parts]).sum().backward()
+        torch.stack([part.double().square().mean() for part in parts.values()]).sum().backward()
         # Of maps that are not selected there is no gradient; the others are counted through.
         for i, leaf in enumerate(leaf for leaf in leaves if leaf.grad is not None):
             check_norm(f"inputs.{i}", [leaf], case, arrays)
         check_norm("parameters", list(module.parameters()), case, arrays)
+
+
+def named_parts(outputs: Any, name: str = "") -> dict[str, Tensor]:
+    """Return tensors of nested sequences by their indices: `1.0` is `outputs[1][0]`."""
+    if isinstance(outputs, Tensor):
+        return {name: outputs}
+    parts: dict[str, Tensor] = {}
+    for i, item in enumerate(outputs):
+        parts.update(named_parts(item, f"{name}.{i}" if name else str(i)))
+    return parts
 
 
 def check_norm(

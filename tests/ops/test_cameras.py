@@ -56,17 +56,6 @@ def test_six_radial_coefficients_divide() -> None:
     )
 
 
-def test_the_root_gets_depth_zero_and_the_factor_maps_back() -> None:
-    poses = np.stack([POINTS, POINTS + 300])
-    image, factor = cameras.camera_to_image_coord(2, poses, CAMERA)
-    np.testing.assert_allclose(image[:, 2, 2], 0)
-    np.testing.assert_allclose(
-        image[..., :2] * 1000, cameras.camera_to_pixel(poses, CAMERA), rtol=1e-5
-    )
-    depth = poses[..., 2] - poses[:, 2:3, 2]
-    np.testing.assert_allclose(image[..., 2] * factor[:, None], depth, rtol=1e-6, atol=1e-6)
-
-
 def test_missing_parameters_are_named() -> None:
     with pytest.raises(ValueError, match=r"needs 'K', or 'f' and 'c', got \['R', 'T'\]"):
         cameras.camera_to_pixel(POINTS, {"R": CAMERA["R"], "T": CAMERA["T"]})

@@ -87,3 +87,11 @@ def test_wrong_thresholds_are_refused() -> None:
         suppression.nearby_joints_nms(poses, SCORES[:2], 0)
     with pytest.raises(ValueError, match="is below the 4 keypoints, got 4"):
         suppression.nearby_joints_nms(poses, SCORES[:2], 0.1, 4)
+
+
+def test_classes_are_suppressed_by_themselves() -> None:
+    boxes = np.array([[0, 0, 10, 10], [0, 0, 10, 9.5], [0, 0, 10, 9.9], [20, 0, 30, 10.0]])
+    scores = np.array([0.5, 0.9, 0.7, 0.6])
+    assert suppression.class_nms(boxes, scores, 0.9).tolist() == [1, 3]
+    assert suppression.class_nms(boxes, scores, 0.9, np.array([0, 0, 1, 0])).tolist() == [1, 2, 3]
+    assert suppression.class_nms(boxes[:0], scores[:0], 0.9).tolist() == []

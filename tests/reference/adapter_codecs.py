@@ -18,6 +18,9 @@ from raypose.registry import CODECS
 from raypose.structures import CropTransform, PoseSample
 from raypose.transforms import BottomupGetHeatmapMask
 
+# Names of the reference and ours.
+_OURS = {"bbox": "bboxes", "bbox_labels": "labels", "area": "areas"}
+
 
 def build_codec(codec_cfg: dict[str, Any]) -> BaseKeypointCodec:
     """Build a codec.
@@ -32,8 +35,14 @@ def build_codec(codec_cfg: dict[str, Any]) -> BaseKeypointCodec:
 
 def codec_encode(codec_cfg: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
     """Encode one image."""
-    batched = {name: _batch(value) for name, value in inputs.items()}
-    return _first(build_codec(codec_cfg).encode(**batched))
+    batched = {_OURS.get(name, name): _batch(value) for name, value in inputs.items()}
+    if "img_shape" in batched:  # the reference reads it as width and height
+        batched["input_sizes"] = torch.tensor(batched.pop("img_shape"))
+    targets = _first(build_codec(codec_cfg).encode(**batched))
+    return {
+        **targets,
+        **{theirs: targets[ours] for theirs, ours in _OURS.items() if ours in targets},
+    }
 
 
 def codec_decode(codec_cfg: dict[str, Any], encoded: list[Any]) -> Any:
@@ -44,7 +53,15 @@ def codec_decode(codec_cfg: dict[str, Any], encoded: list[Any]) -> Any:
         keypoints, (scores, instance_scores) = codec.decode(tensors)
         return keypoints, scores, instance_scores
     batched = [tensor[None] for tensor in tensors]
-    return _first(codec.decode(batched if len(batched) > 1 else batched[0]))
+    if codec_cfg["type"] == "EDPoseLabel":
+        size, *outputs = batched
+        # The reference is given height and width.
+        keypoints, (scores, boxes) = codec.decode([*outputs, size.flip(-1)])
+        return boxes[0], keypoints[0], scores[0]
+    decoded = _first(codec.decode(batched if len(batched) > 1 else batched[0]))
+    if codec_cfg["type"] == "Hand3DHeatmap":
+        return (decoded[0], *decoded[1])
+    return decoded
 
 
 def encode_targets(
@@ -53,12 +70,13 @@ def encode_targets(
     """Encode with the `GenerateTarget` of a training pipeline.
 
     Raises:
-        NotImplementedError: if there is no single `GenerateTarget` with one codec.
+        NotImplementedError: if there is no single `GenerateTarget`, or its codecs are not levels.
     """
     steps = [step for step in transforms if step["type"] == "GenerateTarget"]
-    if len(steps) != 1 or isinstance(steps[0]["encoder"], list):
-        raise NotImplementedError("several encoders")
-    codec = build_codec(steps[0]["encoder"])
+    if len(steps) != 1:
+        raise NotImplementedError("several GenerateTarget")
+    codec = build_codec(_encoder(steps[0]))
+    gt = {_OURS.get(name, name): value for name, value in gt.items()}
     names = [name for name in codec.auxiliary_encode_keys if name in gt]
     keypoints = gt["transformed_keypoints"] if "transformed_keypoints" in gt else gt["keypoints"]
     batched = {name: _batch(gt[name]) for name in ("keypoints_visible", *names) if name in gt}
@@ -68,6 +86,9 @@ def encode_targets(
             gt["dataset_keypoint_weights"]
         )
     found = {name: targets[name] for name in codec.target_keys if name in targets}
+    if steps[0].get("multilevel"):
+        found["heatmaps"] = list(found["heatmaps"])
+        found["keypoint_weights"] = found["keypoint_weights"][:, None]  # (levels, N, K)
     if any(step["type"] == "BottomupGetHeatmapMask" for step in transforms):
         found["heatmap_mask"] = _heatmap_mask(gt, meta, codec)
     return found
@@ -88,6 +109,16 @@ def codec_op(name: str, **inputs: Any) -> Any:
     return _OPERATIONS[name](**tensors)
 
 
+def _encoder(step: dict[str, Any]) -> dict[str, Any]:
+    encoder = step["encoder"]
+    if not isinstance(encoder, list):
+        return encoder
+    if not step.get("multilevel"):
+        raise NotImplementedError("several encoders")
+    sizes = {name: encoder[0][name] for name in ("input_size", "heatmap_size")}
+    return {"type": "MultilevelHeatmap", "levels": encoder, **sizes}
+
+
 def _heatmap_mask(gt: dict[str, Any], meta: dict[str, Any], codec: Any) -> np.ndarray:
     crop = CropTransform.from_matrix(
         gt["warp_mat"], meta["input_center"], meta["input_scale"], tuple(meta["input_size"])
@@ -104,7 +135,7 @@ def _heatmap_mask(gt: dict[str, Any], meta: dict[str, Any], codec: Any) -> np.nd
 def _batch(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return torch.from_numpy(value)[None]
-    return [value]
+    return torch.tensor([value]) if isinstance(value, float) else [value]
 
 
 def _first(value: Any) -> Any:
@@ -113,7 +144,7 @@ def _first(value: Any) -> Any:
         return {name: _first(item) for name, item in value.items()}
     if isinstance(value, tuple):
         return tuple(_first(item) for item in value)
-    return value[0]
+    return None if value is None else value[0]
 
 
 def _maxima(find: Callable[..., tuple[Tensor, Tensor]]) -> Callable[..., dict[str, Tensor]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import PurePath
 from typing import Any
 
@@ -10,13 +11,22 @@ import torch
 from torch import Tensor, nn
 
 from raypose.models.data_preprocessors import PoseDataPreprocessor
-from raypose.models.estimators import BasePoseEstimator, PoseLifter, TopdownPoseEstimator
+from raypose.models.distillers import DWPoseDistiller
+from raypose.models.estimators import (
+    BasePoseEstimator,
+    BottomupPoseEstimator,
+    PoseLifter,
+    TopdownPoseEstimator,
+)
+from raypose.models.heads import EDPoseHead, MotionRegressionHead
 from raypose.models.losses import CombinedLoss, RLELoss
 from raypose.registry import CODECS, MODELS
 from raypose.structures import CropTransform, PoseBatch, Poses, Skeleton
 
 # Values of `type` below these are layers, not entries of a registry.
 _LAYER_CONFIGS = ("act_cfg", "conv_cfg", "norm_cfg")
+# Of `test_cfg`: MMPose itself never reads them when it predicts.
+_UNREAD = ("input_size", "Pmultiscale_test", "num_select")
 _IGNORED = ("init_cfg", "pretrained", "teacher_pretrained", "_scope_")
 _RESULTS = ("keypoints", "keypoint_scores", "keypoints_visible", "bboxes", "bbox_scores", "scores")
 
@@ -29,6 +39,8 @@ def build_model(model_cfg: dict[str, Any]) -> nn.Module:
     """
     cfg = _ours(model_cfg)
     cfg.pop("metainfo", None)  # a skeleton by its path; flip indices come with the batch
+    for name in _UNREAD:
+        cfg.get("test_cfg", {}).pop(name, None)
     return MODELS.build(cfg).eval()
 
 
@@ -54,21 +66,31 @@ def predict(
     """Return predictions in image space."""
     if flip_test is not None:
         model.test_cfg["flip_test"] = flip_test
-    return [_result(poses) for poses in model.predict(_batch(model, images, metas))]
+    if isinstance(model, BottomupPoseEstimator):
+        model.required_head().skeleton = _skeleton(metas[0])
+    results = [_result(poses) for poses in model.predict(_batch(model, images, metas))]
+    if isinstance(model.head, MotionRegressionHead):  # the reference has an axis for the person
+        results = [{name: value[None] for name, value in result.items()} for result in results]
+    return results
 
 
 def loss(
-    model: BasePoseEstimator,
+    model: Any,
     images: Tensor,
     gts: list[dict[str, Any]],
     metas: list[dict[str, Any]],
 ) -> dict[str, Tensor]:
     """Return losses for targets that the reference encoded."""
+    if isinstance(model, DWPoseDistiller):
+        model.set_epoch(3, 10)
     batch = _batch(model, images, metas)
     targets = {
         name: _stack([gt["targets"][name] for gt in gts]) for name in gts[0].get("targets", {})
     }
-    return model.loss(batch.replace(targets={**batch.targets, **targets}))
+    if getattr(targets.get("heatmaps"), "ndim", 0) == 5:  # levels; the reference has N behind them
+        targets["keypoint_weights"] = targets["keypoint_weights"].flatten(1, 2)
+    # What `_batch` knows of a lifter's targets is for its predictions.
+    return model.loss(batch.replace(targets=targets))
 
 
 def build_module(cfg: dict[str, Any]) -> nn.Module:
@@ -107,7 +129,7 @@ def _ours(cfg: dict[str, Any]) -> dict[str, Any]:
         if not isinstance(value, dict):
             return value
         kind = value.get("type")
-        if kind == "OKSLoss" and "metainfo" in value:
+        if kind in ("OKSLoss", "PoseOKS") and "metainfo" in value:
             value = {**value, "metainfo": PurePath(value["metainfo"]).stem}
             if value["metainfo"] not in Skeleton.available():
                 missing.add(f"skeleton {value['metainfo']}")
@@ -122,18 +144,34 @@ def _ours(cfg: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _batch(model: BasePoseEstimator, images: Tensor, metas: list[dict[str, Any]]) -> PoseBatch:
+def _skeleton(meta: dict[str, Any]) -> Skeleton:
+    """Return a skeleton of nameless keypoints with the links of the data."""
+    return Skeleton.from_coco_category(
+        {
+            "keypoints": [str(k) for k in range(len(meta["flip_indices"]))],
+            "skeleton": [[start + 1, end + 1] for start, end in meta["skeleton_links"]],
+        }
+    )
+
+
+def _batch(model: nn.Module, images: Tensor, metas: list[dict[str, Any]]) -> PoseBatch:
     flips = tuple(metas[0]["flip_indices"])
     if isinstance(model, PoseLifter):
-        known = [meta["target_root"] for meta in metas if "target_root" in meta]
-        targets = {"target_root": _stack(known)} if known else {}
-        return PoseBatch(inputs=images, targets=targets, flip_indices=flips)
+        names = [name for name in ("target_root", "factor") if name in metas[0]]
+        return PoseBatch(
+            inputs=images,
+            annotations={"camera_param": [meta["camera_param"] for meta in metas]},
+            targets={name: _stack([meta[name] for meta in metas]) for name in names},
+            flip_indices=flips,
+        )
     transforms = [
         CropTransform.from_box(meta["input_center"], meta["input_scale"], tuple(meta["input_size"]))
         for meta in metas
     ]
+    if isinstance(getattr(model, "head", None), EDPoseHead):
+        transforms = [_with_swapped_size(crop) for crop in transforms]
     annotations: dict[str, Any] = {}
-    if isinstance(model, TopdownPoseEstimator):
+    if isinstance(model, (DWPoseDistiller, TopdownPoseEstimator)):
         annotations = {
             name: _stack([np.asarray(meta[name], np.float32) for meta in metas])
             for name in ("bboxes", "bbox_scores")
@@ -141,6 +179,13 @@ def _batch(model: BasePoseEstimator, images: Tensor, metas: list[dict[str, Any]]
     return PoseBatch(
         inputs=images, annotations=annotations, transforms=transforms, flip_indices=flips
     )
+
+
+def _with_swapped_size(crop: CropTransform) -> CropTransform:
+    """Return a crop whose way back undoes that the reference takes (w, h) for (h, w) here."""
+    w, h = crop.input_size
+    inverse = crop.inverse * np.array([[h / w, 1, 1], [1, w / h, 1]])
+    return dataclasses.replace(crop, inverse=inverse)
 
 
 def _stack(values: list[Any]) -> Any:

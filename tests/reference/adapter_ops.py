@@ -17,6 +17,7 @@ from raypose.ops import (
     cameras,
     flips,
     h36m_joints,
+    image_space,
     keypoint_mapping,
     keypoints,
     layer_decay,
@@ -51,6 +52,11 @@ def _named(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         return lambda **inputs: dict(zip(names, function(**inputs), strict=True))
 
     return wrap
+
+
+def _image_coord(root_index: int, keypoints: Any, f: Any, c: Any) -> list[Any]:
+    batched = [torch.from_numpy(values)[None] for values in (keypoints, f[:, 0], c[:, 0])]
+    return [result[0] for result in image_space.camera_to_image_coord(root_index, *batched)]
 
 
 def _flip_keypoints(keypoints_: dict[str, Any]) -> Any:
@@ -248,9 +254,5 @@ _OPERATIONS: dict[str, Callable[..., Any]] = {
     "camera.pixel_to_camera": cameras.pixel_to_camera,
     "project": cameras.project,
     "unproject": cameras.unproject,
-    "camera_to_image_coord": _named("keypoints", "factor")(
-        lambda root_index, keypoints, f, c: cameras.camera_to_image_coord(
-            root_index, keypoints, {"f": f, "c": c}
-        )
-    ),
+    "camera_to_image_coord": _named("keypoints", "factor")(_image_coord),
 }

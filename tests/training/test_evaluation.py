@@ -17,7 +17,7 @@ from raypose.evaluation.base import BaseMetric
 from raypose.models.estimators.base import BasePoseEstimator
 from raypose.structures import PoseBatch, Poses, PoseSample
 from raypose.training.evaluation import evaluate, is_better, main_metric
-from raypose.training.launch import local_feed
+from raypose.training.launch import local_feed, sample_order
 from raypose.training.runtime import LocalRuntime
 from tests.tiny_runs import load_experiment
 
@@ -44,7 +44,8 @@ def metrics_of(config: Config, estimator: BasePoseEstimator, world_size: int) ->
     result: dict[str, float] = {}
     for rank in reversed(range(world_size)):
         runtime = Share(rank, others, world_size)
-        feed = local_feed(config, val, val, runtime)
+        order = sample_order(config, (len(val),), runtime)
+        feed = local_feed(config, order, val, val, runtime)
         result = evaluate(estimator, feed.val(), val, build_metrics(config), runtime)
     return result
 

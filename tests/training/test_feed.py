@@ -14,7 +14,7 @@ from raypose.config import build_dataset, build_pipeline
 from raypose.errors import DataError
 from raypose.structures import PoseBatch, PoseSample
 from raypose.training.feed import LocalFeed, Pipeline
-from raypose.training.order import SampleOrder
+from raypose.training.order import SampleOrder, SamplePool
 from tests.tiny_runs import load_experiment
 
 
@@ -51,7 +51,7 @@ def break_third(sample: PoseSample, epoch: int) -> PoseSample:
 
 
 def number_feed(pipeline: Pipeline, **share: int) -> LocalFeed:
-    order = SampleOrder(num_samples=10, batch_size=4, seed=3, **share)
+    order = SampleOrder(pool=SamplePool(sizes=(10,), seed=3), batch_size=4, **share)
     data = (Numbers(10), pipeline)
     return LocalFeed(order, data, data, val_batch_size=4)
 
@@ -63,10 +63,10 @@ def indices(batches: list[PoseBatch]) -> list[list[int]]:
 def test_batches_follow_the_order_through_all_epochs() -> None:
     feed = number_feed(keep)
     batches = list(feed.train(1, 3))
-    order = SampleOrder(num_samples=10, batch_size=4, seed=3)
+    order = SampleOrder(pool=SamplePool(sizes=(10,), seed=3), batch_size=4)
     expected = [batch.tolist() for epoch in (1, 2) for batch in order.epoch(epoch)]
     assert indices(batches) == expected
-    assert feed.steps_per_epoch == 3
+    assert feed.steps(0) == 3
     inputs = batches[0].inputs
     assert isinstance(inputs, Tensor)
     assert inputs[:, 0, 0, 0].tolist() == expected[0]
@@ -93,7 +93,7 @@ def test_dropped_samples_give_way_to_others_the_same_in_every_run() -> None:
     assert indices(first) == indices(second)
     assert all(index % 2 == 0 for batch in indices(first) for index in batch)
     assert [len(batch) for batch in first] == [4] * 6
-    order = SampleOrder(num_samples=10, batch_size=4, seed=3)
+    order = SampleOrder(pool=SamplePool(sizes=(10,), seed=3), batch_size=4)
     kept = [
         (got, wanted)
         for got, wanted in zip(indices(first)[:3], order.epoch(0).tolist(), strict=True)
@@ -136,7 +136,7 @@ def test_loader_processes_make_the_same_batches_and_say_the_same(
 ) -> None:
     config = load_experiment(tmp_path, synthetic_people)
     data = (build_dataset(config, "train"), BreaksLater(build_pipeline(config, "train")))
-    order = SampleOrder(num_samples=len(data[0]), batch_size=4, seed=3)
+    order = SampleOrder(pool=SamplePool(sizes=(len(data[0]),), seed=3), batch_size=4)
     here, there = (LocalFeed(order, data, data, 4, num_workers) for num_workers in (0, 2))
     stream = there.train(0, 3)
     for first in here.train(0, 2):

@@ -74,9 +74,9 @@ def test_batch_sizes_are_those_of_all_processes(synthetic_people: Path, tmp_path
     config = load_experiment(
         tmp_path, synthetic_people, train__batch_size=6, train__val_batch_size=3
     )
-    order = sample_order(config, 10, OneOfMany(rank=1, world_size=2))
+    order = sample_order(config, (10,), OneOfMany(rank=1, world_size=2))
     assert order.epoch(0).shape == (2, 3)
-    whole = sample_order(config, 10, OneOfMany(rank=0, world_size=1))
+    whole = sample_order(config, (10,), OneOfMany(rank=0, world_size=1))
     assert order.epoch(0).tolist() == whole.epoch(0)[:, 3:].tolist()
     sizes = [val_batch_size(config, OneOfMany(0, world_size)) for world_size in (1, 2, 4)]
     assert sizes == [3, 1, 1]

@@ -237,6 +237,28 @@ def test_weights_to_start_from_may_be_of_another_head(
     assert len(after["head.final_layer.weight"]) == 1
 
 
+@pytest.mark.parametrize(("log_every", "lines"), [(100, ["2/2", "2/2"]), (1, ["1/2", "2/2"] * 2)])
+def test_every_epoch_says_that_it_moves(
+    synthetic_people: Path,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    log_every: int,
+    lines: list[str],
+) -> None:
+    size = len(json.loads((synthetic_people / "train.json").read_text())["annotations"])
+    config = load_experiment(
+        tmp_path,
+        synthetic_people,
+        train__epochs=2,
+        train__batch_size=-(-size // 2),
+        train__log_every=log_every,
+    )
+    with caplog.at_level(logging.INFO, "raypose"):
+        train_locally(config, tmp_path / "run")
+    steps = [r.getMessage().split("step ")[1].split()[0] for r in caplog.records if "step" in r.msg]
+    assert steps == lines
+
+
 def first_keypoints(data: Path, folder: Path) -> Path:
     """Write the same people with their first keypoint only."""
     folder.mkdir()

@@ -62,6 +62,21 @@ def test_the_longest_custom_key_wins_over_everything() -> None:
     assert found["head.weight"] == (1.0, 1.0)
 
 
+def test_default_settings_can_be_forced_upon_custom_keys() -> None:
+    paramwise = {
+        "norm_decay_mult": 0.0,
+        "bias_lr_mult": 2.0,
+        "force_default_settings": True,
+        "custom_keys": {"backbone": {"lr_mult": 0.1, "decay_mult": 3.0}},
+    }
+    found = settings(Net(), {"paramwise": paramwise})
+    assert found["backbone.0.weight"] == (0.1, 3.0)
+    # The rate of a bias is set in so many words, its decay is not.
+    assert found["backbone.0.bias"] == (2.0, 3.0)
+    assert found["backbone.1.weight"] == (0.1, 0.0)
+    assert found["head.bias"] == (2.0, 1.0)
+
+
 def test_rates_fall_from_layer_to_layer_of_a_transformer() -> None:
     model = nn.Module()
     model.backbone = nn.Module()

@@ -26,7 +26,7 @@ def test_example_of_a_transform_builds(name: str) -> None:
     assert isinstance(TRANSFORMS.build(cfg), entry)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("name", ["CocoDataset", "CocoWholeBodyDataset", "MocapDataset"])
+@pytest.mark.parametrize("name", DATASETS)
 def test_example_of_a_dataset_fits_its_arguments(name: str) -> None:
     cfg = example(DATASETS.get(name))
     assert cfg.pop("type") == name

@@ -98,6 +98,24 @@ def test_the_mirrored_camera_sees_the_mirrored_pose(lifted: PoseSample) -> None:
     np.testing.assert_array_equal(before["c"], CAMERA["c"])
 
 
+def test_flip_around_the_middle_of_the_image(lifted: PoseSample) -> None:
+    assert lifted.keypoints is not None
+    before = lifted.keypoints.copy()
+    flip = RandomFlipAroundRoot(
+        {"center_mode": "image"}, {"center_x": 0.0}, flip_prob=1.0, flip_camera=True
+    )
+    sample = flip(lifted)
+    assert sample.keypoints is not None
+    np.testing.assert_allclose(sample.keypoints[:, 2, 0], CAMERA["w"] - before[:, 2, 0], rtol=1e-5)
+    seen = camera_to_pixel(sample.meta["lifting_target"], sample.meta["camera_param"])
+    np.testing.assert_allclose(seen, sample.keypoints, atol=1e-2)
+    del sample.meta["camera_param"]
+    with pytest.raises(DataError, match=r"'image' needs meta\['camera_param'\]\['w'\]"):
+        flip(sample)
+    with pytest.raises(ConfigError, match="center_mode is 'static' or 'root', got 'image'"):
+        RandomFlipAroundRoot({}, {"center_mode": "image"})
+
+
 def test_flip_probability(lifted: PoseSample) -> None:
     lifted.rng = np.random.default_rng(0)
     flip, count = RandomFlipAroundRoot({}, {}, flip_prob=0.3), 0

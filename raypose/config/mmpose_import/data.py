@@ -1,4 +1,4 @@
-"""Dataloaders, datasets, pipelines and evaluators."""
+"""Dataloaders, pipelines and evaluators."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from raypose.config.mmpose_import.datasets import shares_of_parts, translate_dataset
 from raypose.config.mmpose_import.findings import Findings, cleaned, type_name
-from raypose.config.mmpose_import.skeletons import DATASET_INFO
-from raypose.registry import DATASETS
 
 _ENCODING = ("GenerateTarget",)
 _PACKING = ("PackPoseInputs",)
@@ -20,10 +19,14 @@ _LOADER_KEYS = (
     "prefetch_factor",
     "drop_last",
     "sampler",
+    "collate_fn",
     "dataset",
 )
-# Annotations in COCO's layout that MMPose gives a class of their own only for the skeleton.
-_COCO_LIKE = frozenset(DATASET_INFO) - {"CocoWholeBodyDataset", "Human36mDataset"}
+# Metrics that need their annotation file whatever the samples hold.
+_FILE_METRICS = ("PoseTrack18Metric",)
+# MMCV's transforms that are the same as one of MMPose's.
+_NAMES = {"RandomChoiceResize": "BottomupRandomChoiceResize"}
+_STORAGES = ("backend_args", "file_client_args")
 
 
 def steps_of(dataset: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -36,13 +39,24 @@ def encoding_step(pipeline: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | 
     return next((step for step in pipeline if type_name(step) in _ENCODING), None)
 
 
-def translate_pipeline(pipeline: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return the steps of a pipeline without those that raypose does on the device."""
-    steps = [cleaned(s) for s in pipeline if type_name(s) not in (*_ENCODING, *_PACKING)]
-    for step in steps:
-        for key in ("backend_args", "file_client_args"):
-            if (step.get(key) or {}).get("backend") in (None, "local", "disk"):
-                step.pop(key, None)
+def translate_pipeline(
+    pipeline: Sequence[Mapping[str, Any]], findings: Findings
+) -> list[dict[str, Any]]:
+    """Return the steps of a pipeline without those that raypose does on the device.
+
+    Args:
+        pipeline: MMPose's steps.
+        findings: gets what is left out.
+    """
+    steps = []
+    encoded = False
+    for step in pipeline:
+        kind = type_name(step)
+        encoded |= kind in _ENCODING
+        if kind in (*_ENCODING, *_PACKING):
+            continue
+        step = _renamed(_without_storage(cleaned(step), findings))
+        steps.append(_flip_before_encoding(step, findings) if encoded else step)
     return steps
 
 
@@ -56,16 +70,32 @@ def translate_split(
         data_root: that of the config.
         findings: gets what is left out or refused.
         where: name of the dataloader.
+
+    Returns:
+        `dataset`, `pipeline`, which begins with the steps of parts of a combined dataset, and
+        perhaps `sample_ratio_factor`.
     """
     findings.refuse_others(where, loader, _LOADER_KEYS)
-    sampler = type_name(loader.get("sampler") or {"type": "DefaultSampler"})
-    if sampler != "DefaultSampler":
-        findings.refuse(f"{where}.sampler", f"raypose has no '{sampler}'")
-    dataset = loader["dataset"]
-    return {
-        "dataset": _translate_dataset(dataset, data_root, findings, where),
-        "pipeline": translate_pipeline(steps_of(dataset)),
+    _sampling(loader, findings, where)
+    dataset, first_steps = translate_dataset(loader["dataset"], data_root, findings, where)
+    first = [
+        {
+            "type": "ForDatasets",
+            "positions": positions,
+            "transforms": translate_pipeline(steps, findings),
+        }
+        for positions, steps in first_steps
+    ]
+    split = {
+        "dataset": dataset,
+        "pipeline": [*first, *translate_pipeline(steps_of(loader["dataset"]), findings)],
     }
+    shares = loader["dataset"].get("sample_ratio_factor")
+    if shares is not None and len(shares) != len(loader["dataset"]["datasets"]):
+        findings.refuse(f"{where}.dataset.sample_ratio_factor", "one number for each part expected")
+    elif shares is not None:
+        split["sample_ratio_factor"] = shares_of_parts(loader["dataset"], shares)
+    return split
 
 
 def translate_metrics(
@@ -79,36 +109,79 @@ def translate_metrics(
         findings: gets what is left out.
     """
     listed = [evaluator] if isinstance(evaluator, Mapping) else list(evaluator or [])
-    own = _normal(dataset.get("data_root") or "", dataset.get("ann_file") or "")
+    own = os.path.normpath(
+        os.path.join(dataset.get("data_root") or "", dataset.get("ann_file") or "")
+    )
     metrics = []
     for item in listed:
+        kind = type_name(item)
+        if kind == "Evaluator":
+            metrics += translate_metrics(item.get("metrics"), dataset, findings)
+            continue
+        if kind == "MultiDatasetEvaluator":
+            findings.refuse(
+                "val_evaluator",
+                f"raypose has no '{kind}': every metric is about the whole of the split",
+            )
+            continue
         metric = cleaned(item)
-        if metric.get("ann_file") and os.path.normpath(metric["ann_file"]) == own:
+        known = metric.get("ann_file") and os.path.normpath(metric["ann_file"]) == own
+        if known and kind not in _FILE_METRICS:
             del metric["ann_file"]
         metrics.append(metric)
     return metrics
 
 
-def _translate_dataset(
-    dataset: Mapping[str, Any], data_root: str | None, findings: Findings, where: str
-) -> dict[str, Any]:
-    kind = type_name(dataset)
-    if kind not in DATASETS and kind not in _COCO_LIKE:
-        # The check of the whole names it; what is in it cannot be told right from wrong.
-        return {"type": kind}
-    result = cleaned({k: v for k, v in dataset.items() if k not in ("pipeline", "metainfo")})
-    if kind not in DATASETS:
-        result["type"] = "CocoDataset"
-    root = result.get("data_root")
-    if root is not None:
-        result["data_root"] = "${data_root}" if root == data_root else root
-    if result.get("bbox_file"):
-        # MMPose gives a path from the current folder, raypose one from data_root.
-        result["bbox_file"] = os.path.relpath(result["bbox_file"], root or "")
-    if kind == "Human36mDataset" and result.pop("data_prefix", None):
-        findings.note("lifting reads no images, so data_prefix is left out")
-    return result
+def _sampling(loader: Mapping[str, Any], findings: Findings, where: str) -> None:
+    """Compare how samples are drawn with how raypose draws them."""
+    sampler = loader.get("sampler") or {"type": "DefaultSampler"}
+    training = where == "train_dataloader"
+    if type_name(sampler) != "DefaultSampler":
+        findings.refuse(f"{where}.sampler", f"raypose has no '{type_name(sampler)}'")
+    elif training and sampler.get("shuffle") is False:
+        findings.note("training samples are shuffled (the config's sampler does not)")
+    if training and loader.get("drop_last"):
+        findings.note("the last batch of an epoch is filled up (the config drops it)")
+    collate = loader.get("collate_fn")
+    name = type_name(collate) if isinstance(collate, Mapping) else str(collate).rsplit(".", 1)[-1]
+    if collate is not None and name != "pseudo_collate":
+        findings.refuse(f"{where}.collate_fn", f"raypose has no '{name}'")
 
 
-def _normal(folder: str, name: str) -> str:
-    return os.path.normpath(os.path.join(folder, name))
+def _without_storage(step: dict[str, Any], findings: Findings) -> dict[str, Any]:
+    """Leave out where files are read from: raypose reads paths."""
+    if "pre_transform" in step:
+        step["pre_transform"] = [_without_storage(s, findings) for s in step["pre_transform"]]
+    for key in _STORAGES:
+        if key in step:
+            backend = (step.pop(key) or {}).get("backend")
+            if backend not in (None, "local", "disk"):
+                findings.note(f"files are read from paths and not through '{backend}'")
+    return step
+
+
+def _renamed(value: Any) -> Any:
+    """Return steps with raypose's names for MMCV's transforms."""
+    if isinstance(value, list):
+        return [_renamed(item) for item in value]
+    if isinstance(value, Mapping):
+        return {
+            key: _NAMES.get(item, item) if key == "type" else _renamed(item)
+            for key, item in value.items()
+        }
+    return value
+
+
+def _flip_before_encoding(step: dict[str, Any], findings: Findings) -> dict[str, Any]:
+    """Return what a step that changes encoded targets is before they are made.
+
+    MotionBERT mirrors keypoints and targets when they are scaled to the middle of the image.
+    """
+    about_zero = {"center_mode": "static", "center_x": 0.0}
+    configs = (step.get("keypoints_flip_cfg"), step.get("target_flip_cfg"))
+    if step["type"] == "RandomFlipAroundRoot" and step.get("flip_label"):
+        if configs != (about_zero, about_zero):
+            findings.refuse("RandomFlipAroundRoot", "flip_label about another center than 0")
+        kept = {key: value for key, value in step.items() if key != "flip_label"}
+        return {**kept, "keypoints_flip_cfg": {"center_mode": "image"}, "flip_camera": True}
+    return step

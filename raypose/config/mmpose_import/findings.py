@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from raypose.errors import did_you_mean
@@ -14,10 +15,12 @@ class Findings:
     """Collected while a config is translated.
 
     Attributes:
+        source: the file that is translated.
         notes: what differs from the original, for the head of the YAML.
         refused: what raypose has no counterpart for; one of them stops the import.
     """
 
+    source: Path
     notes: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
 

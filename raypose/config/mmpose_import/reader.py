@@ -36,8 +36,18 @@ def read_mmpose_config(path: str | Path) -> dict[str, Any]:
     Raises:
         ConfigError: if a file is missing, fails or uses what cannot be read, with file and line.
     """
-    file = Path(path).resolve()
-    return _plain(_Run(file, ()).variables())
+    return _plain(_Run(Path(path).resolve(), (), []).variables())
+
+
+def config_files(path: str | Path) -> list[Path]:
+    """Run a config and return it and the files it inherits from, the nearest ones first.
+
+    Raises:
+        ConfigError: see `read_mmpose_config`.
+    """
+    files: list[Path] = []
+    _Run(Path(path).resolve(), (), files).variables()
+    return list(dict.fromkeys(files))
 
 
 class ImportedName(str):
@@ -55,14 +65,17 @@ class _Run:
     Args:
         file: the config.
         chain: files that led here, against cycles.
+        files: gets this one and those it inherits from.
     """
 
-    def __init__(self, file: Path, chain: tuple[Path, ...]) -> None:
+    def __init__(self, file: Path, chain: tuple[Path, ...], files: list[Path]) -> None:
         if file in chain:
             names = " -> ".join(p.name for p in (*chain, file))
             raise ConfigError(f"{file}: configs inherit in a circle: {names}")
         self.file = file
         self.chain = (*chain, file)
+        self.files = files
+        files.append(file)
 
     def variables(self) -> dict[str, Any]:
         """Return what the file defines over what it inherits."""
@@ -109,7 +122,7 @@ class _Run:
                 raise ConfigError(
                     f"{self.file}:{statement.lineno}: no file '{name}' to inherit from"
                 )
-            found = _Run(file, self.chain).variables()
+            found = _Run(file, self.chain, self.files).variables()
             if "::" in name:
                 found = _scoped(found, name.split("::", 1)[0])
             twice = sorted(merged.keys() & found.keys())
@@ -134,7 +147,8 @@ class _Run:
         if not isinstance(line, ast.ImportFrom):
             raise ConfigError(f"{self.file}:{line.lineno}: only 'from ... import' can be inherited")
         file = self._module_file(line)
-        found = default_runtime() if file is None else _Run(file, self.chain).variables()
+        run = None if file is None else _Run(file, self.chain, self.files)
+        found = default_runtime() if run is None else run.variables()
         found = {name: _inherited(value) for name, value in found.items()}
         if line.names[0].name == "*":
             return found

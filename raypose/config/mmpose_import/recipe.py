@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from raypose.config.mmpose_import.data import translate_pipeline
+from raypose.config.mmpose_import.data import steps_of, translate_pipeline
+from raypose.config.mmpose_import.datasets import shares_of_parts
 from raypose.config.mmpose_import.findings import Findings, cleaned, type_name
 
 _WRAPPER_KEYS = (
@@ -25,6 +26,7 @@ _PARAMWISE_KEYS = (
     "dwconv_decay_mult",
     "flat_decay_mult",
     "custom_keys",
+    "force_default_settings",
 )
 # Hooks of MMEngine whose work raypose's own loop does.
 _OWN_WORK = (
@@ -32,6 +34,7 @@ _OWN_WORK = (
     "ParamSchedulerHook",
     "DistSamplerSeedHook",
     "SyncBuffersHook",
+    "SyncNormHook",
     "RuntimeInfoHook",
 )
 
@@ -94,7 +97,7 @@ def translate_run(cfg: Mapping[str, Any], findings: Findings) -> dict[str, Any]:
 
 
 def translate_hooks(cfg: Mapping[str, Any], findings: Findings) -> dict[str, Any]:
-    """Return the sections `train` and (for a pipeline switch) `switch` that hooks amount to."""
+    """Return the sections `train` and (for other data in the last epochs) `switch` of hooks."""
     train: dict[str, Any] = {}
     result: dict[str, Any] = {"train": train}
     for name, hook in (cfg.get("default_hooks") or {}).items():
@@ -105,11 +108,54 @@ def translate_hooks(cfg: Mapping[str, Any], findings: Findings) -> dict[str, Any
         if kind == "EMAHook":
             train["ema"] = _ema(hook, findings)
         elif kind == "PipelineSwitchHook":
-            pipeline = translate_pipeline(hook["switch_pipeline"])
+            pipeline = translate_pipeline(hook["switch_pipeline"], findings)
             result["switch"] = {"epoch": hook["switch_epoch"], "pipeline": pipeline}
+        elif kind == "YOLOXPoseModeSwitchHook":
+            result["switch"] = _last_epochs(hook, cfg, findings)
+            switched = {"epoch": result["switch"]["epoch"], "set": {"head.use_aux_loss": True}}
+            train.setdefault("model_switches", []).append(switched)
+        elif kind == "RTMOModeSwitchHook":
+            train.setdefault("model_switches", []).extend(_head_attributes(hook))
         elif kind not in _OWN_WORK:
             findings.refuse("custom_hooks", f"raypose has no '{kind}'")
+    if "model_switches" in train:
+        train["model_switches"].sort(key=lambda switch: switch["epoch"])
     return result
+
+
+def _last_epochs(
+    hook: Mapping[str, Any], cfg: Mapping[str, Any], findings: Findings
+) -> dict[str, Any]:
+    """Return the switch to other data for the last epochs."""
+    epochs = (cfg.get("train_cfg") or {})["max_epochs"]
+    switch: dict[str, Any] = {"epoch": epochs - hook.get("num_last_epochs", 20)}
+    whole = cfg["train_dataloader"]["dataset"]
+    if hook.get("new_train_dataset") is not None:
+        switch["sample_ratio_factor"] = _one_part(hook["new_train_dataset"], whole, findings)
+    steps = hook.get("new_train_pipeline") or steps_of(whole)
+    return {**switch, "pipeline": translate_pipeline(steps, findings)}
+
+
+def _one_part(
+    dataset: Mapping[str, Any], whole: Mapping[str, Any], findings: Findings
+) -> list[float]:
+    """Return the shares that leave only one part of a combined dataset."""
+    parts = list(whole.get("datasets") or [])
+    if dataset not in parts:
+        findings.refuse(
+            "YOLOXPoseModeSwitchHook.new_train_dataset",
+            "raypose trains on parts of one CombinedDataset, and this is none of its parts",
+        )
+        return []
+    return shares_of_parts(whole, [part == dataset for part in parts])
+
+
+def _head_attributes(hook: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return attributes of the head that change, by the epoch that they change in."""
+    return [
+        {"epoch": int(epoch), "set": {f"head.{name}": value for name, value in values.items()}}
+        for epoch, values in hook["epoch_attributes"].items()
+    ]
 
 
 def _paramwise(wrapper: Mapping[str, Any], findings: Findings) -> dict[str, Any]:
@@ -130,7 +176,7 @@ def _paramwise(wrapper: Mapping[str, Any], findings: Findings) -> dict[str, Any]
             "flat_decay_mult": 0,
             "custom_keys": {"pos_embed": {"decay_mult": 0}},
         }
-    if constructor is not None:
+    if constructor not in (None, "ForceDefaultOptimWrapperConstructor"):
         findings.refuse("optim_wrapper.constructor", f"raypose has no '{constructor}'")
     findings.refuse_others("optim_wrapper.paramwise_cfg", given, _PARAMWISE_KEYS)
     return cleaned(given)

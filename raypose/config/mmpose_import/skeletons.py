@@ -1,91 +1,84 @@
-"""The skeleton of a dataset: MMPose keeps it in `dataset_info` files, by dataset class."""
+"""The skeleton of a dataset: that of its class, or what a `dataset_info` file of MMPose says."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from raypose.config.mmpose_import.findings import Findings, type_name
 from raypose.config.mmpose_import.reader import read_mmpose_config
 from raypose.errors import ConfigError
+from raypose.registry import DATASETS
 from raypose.structures import Skeleton
 
-# Dataset class -> file below configs/_base_/datasets that describes its keypoints.
-DATASET_INFO = {
-    "AP10KDataset": "ap10k",
-    "ATRWDataset": "atrw",
-    "AicDataset": "aic",
-    "AnimalKingdomDataset": "ak",
-    "AnimalPoseDataset": "animalpose",
-    "COFWDataset": "cofw",
-    "CocoDataset": "coco",
-    "CocoWholeBodyDataset": "coco_wholebody",
-    "CrowdPoseDataset": "crowdpose",
-    "DeepFashion2Dataset": "deepfashion2",
-    "ExlposeDataset": "exlpose",
-    "Face300WLPDataset": "300wlp",
-    "FlyDataset": "fly",
-    "HalpeDataset": "halpe",
-    "Horse10Dataset": "horse10",
-    "Human36mDataset": "h36m",
-    "HumanArtDataset": "humanart",
-    "LapaDataset": "lapa",
-    "MacaqueDataset": "macaque",
-    "MhpDataset": "mhp",
-    "OCHumanDataset": "ochuman",
-    "OneHand10KDataset": "onehand10k",
-    "PoseTrack18Dataset": "posetrack18",
-    "Rhd2DDataset": "rhd2d",
-}
+# Of datasets whose skeleton is not that of all their files.
+_BY_CLASS = {"CocoDataset": "coco", "Human36mDataset": "h36m"}
 
 
 def translate_skeleton(
-    dataset: Mapping[str, Any], config: Path, findings: Findings
+    dataset: Mapping[str, Any], findings: Findings
 ) -> str | dict[str, Any] | None:
     """Return the skeleton of a dataset: the name of a built-in one, or a mapping.
 
     Args:
-        dataset: its config.
-        config: the file that is imported; the descriptions lie in a folder above it.
-        findings: gets a skeleton that cannot be found.
+        dataset: its config, or a mapping with `metainfo` alone.
+        findings: gets a skeleton that cannot be found; its `source` is the file that is imported,
+            descriptions lie in a folder above it.
     """
     given = dataset.get("metainfo")
     if isinstance(given, Mapping):
         given = given.get("from_file", given)
-    name = DATASET_INFO.get(type_name(dataset))
-    if given is None and name is not None:
-        given = f"configs/_base_/datasets/{name}.py"
     if given is None:
-        # Its class is refused with the rest; what its skeleton is does not matter then.
-        return None
-    info = given if isinstance(given, Mapping) else _read_info(given, config, findings)
-    if info is None:
-        return None
-    if "keypoint_info" not in info:
+        return _of_class(dataset)
+    if isinstance(given, str):
+        info = _read_info(given, findings.source)
+        name = Path(given).stem
+        if info is None and name in Skeleton.available():
+            return name
+        if info is None:
+            where = f"in the folders above {findings.source.name}"
+            findings.refuse("dataset.metainfo", f"there is no '{given}' {where}")
+            return None
+        given = info
+    if "keypoint_info" not in given:
         findings.refuse("dataset.metainfo", "only a whole description of keypoints is translated")
         return None
-    definition = _definition(info)
+    definition = _definition(given, findings)
     try:
-        return _built_in(Skeleton.load(definition)) or definition
+        return _built_in(Skeleton.load(definition), "weights" in definition) or definition
     except ConfigError as error:
         findings.refuse("dataset.metainfo", str(error))
         return None
 
 
-def _read_info(name: str, config: Path, findings: Findings) -> Mapping[str, Any] | None:
-    for folder in config.resolve().parents:
+def _of_class(dataset: Mapping[str, Any]) -> str | None:
+    kind = type_name(dataset)
+    if kind == "DeepFashionDataset":
+        return f"deepfashion_{dataset.get('subset') or 'full'}"
+    if kind in _BY_CLASS or kind not in DATASETS:
+        # The class of an unknown one is refused with the rest; its skeleton does not matter then.
+        return _BY_CLASS.get(kind)
+    return getattr(DATASETS.get(kind), "default_skeleton", None)
+
+
+def _read_info(name: str, source: Path) -> Mapping[str, Any] | None:
+    for folder in source.resolve().parents:
         if (folder / name).is_file():
             return read_mmpose_config(folder / name)["dataset_info"]
-    findings.refuse("dataset.metainfo", f"there is no '{name}' in the folders above {config.name}")
     return None
 
 
-def _definition(info: Mapping[str, Any]) -> dict[str, Any]:
+def _definition(info: Mapping[str, Any], findings: Findings) -> dict[str, Any]:
     """Return a `dataset_info` as raypose writes skeletons."""
+    partners = {e["name"]: e.get("swap") or e["name"] for e in info["keypoint_info"].values()}
     keypoints = []
     for _, entry in sorted(info["keypoint_info"].items(), key=lambda pair: int(pair[0])):
-        point = {"name": entry["name"], "swap": entry.get("swap") or entry["name"]}
+        name, partner = entry["name"], partners[entry["name"]]
+        point = {"name": name, "swap": partner}
+        if partners.get(partner) != name:
+            point["one_way"] = True
         if entry.get("type"):
             point["type"] = entry["type"]
         if entry.get("color") is not None:
@@ -101,18 +94,28 @@ def _definition(info: Mapping[str, Any]) -> dict[str, Any]:
         "links": links,
     }
     for ours, theirs in (("weights", "joint_weights"), ("sigmas", "sigmas")):
-        if info.get(theirs):
-            definition[ours] = [float(value) for value in info[theirs]]
+        values = info.get(theirs) or []
+        if len(values) == len(keypoints):
+            definition[ours] = [float(value) for value in values]
+        elif values:
+            findings.note(
+                f"{theirs} of '{info['dataset_name']}' are left out: {len(values)} numbers for "
+                f"{len(keypoints)} keypoints"
+            )
     return definition
 
 
-def _built_in(skeleton: Skeleton) -> str | None:
+def _built_in(skeleton: Skeleton, weighed: bool) -> str | None:
     """Return the name of the built-in skeleton that is the same but for its colours."""
-    for name in Skeleton.available():
-        known = Skeleton.load(name)
-        if all(
-            getattr(known, field) == getattr(skeleton, field)
-            for field in ("keypoint_names", "flip_indices", "links", "sigmas", "keypoint_weights")
-        ):
+    fields = ["keypoint_names", "flip_indices", "links", "sigmas", "upper_body_ids"]
+    if weighed:
+        fields.append("keypoint_weights")
+    for name, known in _all_built_in().items():
+        if all(getattr(known, field) == getattr(skeleton, field) for field in fields):
             return name
     return None
+
+
+@cache
+def _all_built_in() -> dict[str, Skeleton]:
+    return {name: Skeleton.load(name) for name in Skeleton.available()}

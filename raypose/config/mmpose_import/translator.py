@@ -9,14 +9,18 @@ from typing import Any
 
 from raypose.config.config import Config, config_problems
 from raypose.config.loading import dump
+from raypose.config.mmpose_import.codecs import translate_codec
 from raypose.config.mmpose_import.data import (
     encoding_step,
     steps_of,
     translate_metrics,
     translate_split,
 )
-from raypose.config.mmpose_import.findings import Findings, cleaned, type_name
-from raypose.config.mmpose_import.reader import read_mmpose_config
+from raypose.config.mmpose_import.datasets import leaves
+from raypose.config.mmpose_import.findings import Findings, type_name
+from raypose.config.mmpose_import.model import translate_model
+from raypose.config.mmpose_import.places import Places
+from raypose.config.mmpose_import.reader import config_files, read_mmpose_config
 from raypose.config.mmpose_import.recipe import (
     translate_hooks,
     translate_optimizer,
@@ -29,7 +33,17 @@ from raypose.config.references import resolve_references
 from raypose.errors import ConfigError
 
 # What MMEngine's runner reads that says nothing about model, data or training.
-_RUNNER_KEYS = ("env_cfg", "visualizer", "log_processor", "log_level", "default_scope", "resume")
+_RUNNER_KEYS = (
+    "env_cfg",
+    "visualizer",
+    "log_processor",
+    "log_level",
+    "default_scope",
+    "resume",
+    "launcher",
+)
+# What is checked when the result is loaded: classes of these may come from the user's modules.
+_LEFT_TO_LOADING = ("model", "codec")
 
 
 @dataclass(frozen=True)
@@ -73,35 +87,34 @@ def translate(cfg: Mapping[str, Any], source: Path) -> Translation:
     Raises:
         ConfigError: naming everything that raypose has no counterpart for.
     """
-    findings = Findings()
-    data = _sections(cfg, source, findings)
+    findings = Findings(source)
+    data = _sections(cfg, findings)
     nodes = resolve_references(from_plain(data, Mark(str(source))), [])
-    found = [f"{dotted(p.path)}: {p.message}" for p in config_problems(Config(nodes))]
-    refused = [*findings.refused, *found]
-    if refused:
-        raise ConfigError([f"{source}: {line}" for line in dict.fromkeys(refused)])
+    for problem in config_problems(Config(nodes)):
+        line = f"{dotted(problem.path)}: {problem.message}"
+        if problem.path[:1] and problem.path[0] in _LEFT_TO_LOADING:
+            findings.note(f"Not in this raypose: {line}")
+        elif line not in findings.refused:
+            findings.refused.append(line)
+    if findings.refused:
+        places = Places(config_files(source))
+        raise ConfigError([f"{places.of(line) or source}: {line}" for line in findings.refused])
     return Translation(data, findings.notes, source)
 
 
-def _sections(cfg: Mapping[str, Any], source: Path, findings: Findings) -> dict[str, Any]:
+def _sections(cfg: Mapping[str, Any], findings: Findings) -> dict[str, Any]:
     train_loader, val_loader = cfg.get("train_dataloader"), cfg.get("val_dataloader")
     loaders = [loader for loader in (train_loader, val_loader) if loader is not None]
-    data_root = next(
-        (root for loader in loaders if (root := loader["dataset"].get("data_root"))), None
-    )
-    codec = _codec(cfg, findings)
+    read = [dataset for loader in loaders for dataset in leaves(loader["dataset"])]
+    data_root = next((root for dataset in read if (root := dataset.get("data_root"))), None)
+    codec = translate_codec(cfg, _encoding(cfg), findings)
     data: dict[str, Any] = {}
     if loaders:
-        skeleton = translate_skeleton(loaders[0]["dataset"], source, findings)
+        skeleton = translate_skeleton(loaders[0]["dataset"], findings)
         data.update({} if skeleton is None else {"skeleton": skeleton})
     data.update({} if data_root is None else {"data_root": data_root})
     data.update({} if codec is None else {"codec": codec})
-    model = cleaned(cfg["model"])
-    if "metainfo" in model:
-        model["skeleton"] = translate_skeleton(
-            {"metainfo": model.pop("metainfo")}, source, findings
-        )
-    data["model"] = _with_references(model, codec)
+    data["model"] = _with_references(translate_model(cfg["model"], findings), codec)
     data["data"] = _data(cfg, data_root, codec, findings)
     if val_loader is not None:
         evaluator = cfg.get("val_evaluator")
@@ -113,7 +126,10 @@ def _sections(cfg: Mapping[str, Any], source: Path, findings: Findings) -> dict[
     data["schedules"] = translate_schedules(cfg.get("param_scheduler"), findings)
     hooks = translate_hooks(cfg, findings)
     if "switch" in hooks:
-        data["data"]["train"]["switch"] = _with_references(hooks["switch"], codec)
+        split, switch = data["data"]["train"], _with_references(hooks["switch"], codec)
+        # The parts of a combined dataset keep their own steps.
+        first = [step for step in split["pipeline"] if step["type"] == "ForDatasets"]
+        split["switch"] = {**switch, "pipeline": [*first, *switch["pipeline"]]}
     data["train"] = {**translate_run(cfg, findings), **optimizer["train"], **hooks["train"]}
     if _encoding(cfg).get("use_dataset_keypoint_weights"):
         data["train"]["use_dataset_keypoint_weights"] = True
@@ -138,21 +154,6 @@ def _encoding(cfg: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the step of the training pipeline that makes targets, empty if there is none."""
     loader = cfg.get("train_dataloader") or {}
     return encoding_step(steps_of(loader.get("dataset") or {})) or {}
-
-
-def _codec(cfg: Mapping[str, Any], findings: Findings) -> dict[str, Any] | None:
-    """Return the codec: what encodes for training, else the config's variable or the decoder."""
-    step = _encoding(cfg)
-    findings.refuse_others(
-        "GenerateTarget", step, ("type", "encoder", "use_dataset_keypoint_weights")
-    )
-    encoder = step.get("encoder") or cfg.get("codec")
-    if encoder is None:
-        encoder = ((cfg.get("model") or {}).get("head") or {}).get("decoder")
-    if isinstance(encoder, (list, tuple)):
-        findings.refuse("GenerateTarget.encoder", "several codecs have no counterpart in raypose")
-        encoder = encoder[0]
-    return None if encoder is None else cleaned(encoder)
 
 
 def _with_references(value: Any, codec: Mapping[str, Any] | None) -> Any:

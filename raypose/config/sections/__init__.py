@@ -2,7 +2,12 @@
 
 from raypose.config.sections.annotate import AnnotateSection
 from raypose.config.sections.cluster import ClusterSection
-from raypose.config.sections.data import DataSection, PipelineSwitchSection, SplitSection
+from raypose.config.sections.data import (
+    DataSection,
+    PipelineSwitchSection,
+    SplitSection,
+    TrainSplitSection,
+)
 from raypose.config.sections.experiment import Experiment
 from raypose.config.sections.optimizer import OptimizerSection, ParamwiseSection
 from raypose.config.sections.serve import (
@@ -12,7 +17,12 @@ from raypose.config.sections.serve import (
     ServeSection,
     StageSection,
 )
-from raypose.config.sections.train import ClipGradSection, EmaSection, TrainSection
+from raypose.config.sections.train import (
+    ClipGradSection,
+    EmaSection,
+    ModelSwitchSection,
+    TrainSection,
+)
 
 __all__ = [
     "AnnotateSection",
@@ -23,6 +33,7 @@ __all__ = [
     "EmaSection",
     "Experiment",
     "LifterStageSection",
+    "ModelSwitchSection",
     "OptimizerSection",
     "ParamwiseSection",
     "PipelineSwitchSection",
@@ -31,4 +42,5 @@ __all__ = [
     "SplitSection",
     "StageSection",
     "TrainSection",
+    "TrainSplitSection",
 ]

@@ -6,19 +6,27 @@ from typing import Literal
 
 from pydantic import Field
 
-from raypose.config.sections.base import Count, PositiveInt, Section, TypedMapping
+from raypose.config.sections.base import (
+    Count,
+    Fraction,
+    PositiveInt,
+    Section,
+    TypedMapping,
+)
 
 
 class PipelineSwitchSection(Section):
-    """Another pipeline for the last epochs, such as weaker augmentation.
+    """Other data for the last epochs, such as weaker augmentation.
 
     Attributes:
         epoch: the first epoch (from 0) that uses it.
         pipeline: transforms, in order.
+        sample_ratio_factor: as in `TrainSplitSection`; the same as before by default.
     """
 
     epoch: PositiveInt
     pipeline: list[TypedMapping]
+    sample_ratio_factor: list[Fraction] | None = None
 
 
 class SplitSection(Section):
@@ -27,11 +35,22 @@ class SplitSection(Section):
     Attributes:
         dataset: annotations, a mapping with `type`.
         pipeline: transforms, in order.
-        switch: another pipeline for the last epochs.
     """
 
     dataset: TypedMapping
     pipeline: list[TypedMapping] = Field(default_factory=list)
+
+
+class TrainSplitSection(SplitSection):
+    """The split that is trained on.
+
+    Attributes:
+        sample_ratio_factor: what an epoch takes of each part of a `CombinedDataset`, from 0 to 1;
+            every epoch chooses other samples. Null takes all of them.
+        switch: other data for the last epochs.
+    """
+
+    sample_ratio_factor: list[Fraction] | None = None
     switch: PipelineSwitchSection | None = None
 
 
@@ -49,5 +68,5 @@ class DataSection(Section):
 
     loader: Literal["local", "ray"] = "local"
     num_workers: Count = 2
-    train: SplitSection | None = None
+    train: TrainSplitSection | None = None
     val: SplitSection | None = None

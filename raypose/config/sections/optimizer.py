@@ -29,6 +29,7 @@ class ParamwiseSection(Section):
         dwconv_decay_mult: weight decay of depthwise convolutions.
         flat_decay_mult: weight decay of other parameters of one dimension.
         custom_keys: rules by a word of the parameter's name; the longest one that fits counts.
+        force_default_settings: what is set above counts for parameters with such a word too.
         num_layers: transformer layers of the backbone, for `layer_decay_rate`.
         layer_decay_rate: learning rate of a layer relative to that of the next one.
     """
@@ -39,6 +40,7 @@ class ParamwiseSection(Section):
     dwconv_decay_mult: Amount = 1.0
     flat_decay_mult: Amount = 1.0
     custom_keys: dict[str, ParameterRule] = Field(default_factory=dict)
+    force_default_settings: bool = False
     num_layers: PositiveInt | None = None
     layer_decay_rate: Fraction = 1.0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 
 from raypose.config.sections.base import (
     Count,
@@ -42,6 +42,18 @@ class EmaSection(Section):
     update_buffers: bool = True
 
 
+class ModelSwitchSection(Section):
+    """Attributes of the model that take other values from an epoch on.
+
+    Attributes:
+        epoch: the first epoch (from 0) that they hold in.
+        set: attribute -> value, such as `head.loss_oks.loss_weight: 10.0`.
+    """
+
+    epoch: Count
+    set: dict[str, Any]
+
+
 def _number_as_clip_grad(value: Any) -> Any:
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     return {"max_norm": value} if is_number else value
@@ -55,7 +67,8 @@ class TrainSection(Section):
         batch_size: samples of one optimizer step over all workers, before `accumulate`.
         val_batch_size: samples of one validation batch over all workers.
         val_interval: epochs between validations; the last epoch is always validated.
-        log_every: steps between log lines; the device is synchronised only then.
+        log_every: steps between log lines, a shorter epoch has one at its end; the device is
+            synchronised only then.
         seed: of weights, sample order and augmentation.
         save_best: metric that decides what `best.pth` is; the first one reported if null.
         max_checkpoints: how many checkpoints of epochs are kept.
@@ -66,6 +79,8 @@ class TrainSection(Section):
         channels_last: memory format of images and convolutions.
         compile: run the step through `torch.compile`.
         sync_bn: batch norm statistics over all workers.
+        model_switches: attributes of the model that change over the run, such as the weights of
+            losses.
         use_dataset_keypoint_weights: multiply the skeleton's weights into the targets'.
         load_from: weights to start from; the state of the optimizer is not read.
     """
@@ -85,5 +100,6 @@ class TrainSection(Section):
     channels_last: bool = False
     compile: bool = False
     sync_bn: bool = False
+    model_switches: list[ModelSwitchSection] = Field(default_factory=list)
     use_dataset_keypoint_weights: bool = False
     load_from: str | None = None

@@ -5,26 +5,18 @@ Paper: Lyu et al., RTMDet: An Empirical Study of Designing Real-Time Object Dete
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
-from raypose.errors import ConfigError, did_you_mean
-from raypose.models.backbones.staged_backbone import StagedBackbone, check_indices, run_stages
+from raypose.models.backbones.csp_backbone import CSPBackbone, Stage, pick_stages
 from raypose.models.base_module import InitCfg
-from raypose.models.layers import (
-    ConvModule,
-    CSPLayer,
-    DepthwiseSeparableConvModule,
-    SPPBottleneck,
-)
-from raypose.models.layers.csp_layer import CSP_BN, SILU
+from raypose.models.layers import ConvModule
+from raypose.models.layers.csp_layer import CSP_BN, SILU, UNIFORM_INIT
 from raypose.registry import MODELS
 
-# Stage by stage: input channels, output channels, blocks, residuals in the blocks, pyramid pooling.
-_ARCHITECTURES: dict[str, tuple[tuple[int, int, int, bool, bool], ...]] = {
+_ARCHITECTURES: Mapping[str, Sequence[Stage]] = {
     "P5": (
         (64, 128, 3, True, False),
         (128, 256, 6, True, False),
@@ -39,18 +31,10 @@ _ARCHITECTURES: dict[str, tuple[tuple[int, int, int, bool, bool], ...]] = {
         (768, 1024, 3, False, True),
     ),
 }
-_INIT: Mapping[str, Any] = {
-    "type": "Kaiming",
-    "layer": "Conv2d",
-    "a": math.sqrt(5),
-    "distribution": "uniform",
-    "mode": "fan_in",
-    "nonlinearity": "leaky_relu",
-}
 
 
 @MODELS.register_module()
-class CSPNeXt(StagedBackbone):
+class CSPNeXt(CSPBackbone):
     """CSPNeXt; output 0 is the stem (stride 2), output i has stride 2^(i + 1).
 
     Args:
@@ -91,65 +75,34 @@ class CSPNeXt(StagedBackbone):
         frozen_stages: int = -1,
         use_depthwise: bool = False,
         expand_ratio: float = 0.5,
-        arch_ovewrite: Sequence[Sequence[Any]] | None = None,
+        arch_ovewrite: Sequence[Stage] | None = None,
         spp_kernel_sizes: Sequence[int] = (5, 9, 13),
         channel_attention: bool = True,
         conv_cfg: Mapping[str, Any] | None = None,
         norm_cfg: Mapping[str, Any] = CSP_BN,
         act_cfg: Mapping[str, Any] = SILU,
         norm_eval: bool = False,
-        init_cfg: InitCfg = _INIT,
+        init_cfg: InitCfg = UNIFORM_INIT,
     ) -> None:
-        super().__init__(frozen_stages, norm_eval, init_cfg)
-        if arch not in _ARCHITECTURES:
-            hint = did_you_mean(str(arch), _ARCHITECTURES)
-            raise ConfigError(
-                f"CSPNeXt: arch is one of {', '.join(_ARCHITECTURES)}, got {arch!r}.{hint}"
-            )
-        stages = arch_ovewrite or _ARCHITECTURES[arch]
-        count = len(stages) + 1
-        self.out_indices = check_indices("CSPNeXt: out_indices", out_indices, count)
-        if not -1 <= frozen_stages < count:
-            raise ConfigError(
-                f"CSPNeXt: frozen_stages is within -1 ... {count - 1}, got {frozen_stages}"
-            )
-        layers: dict[str, Any] = {"conv_cfg": conv_cfg, "norm_cfg": norm_cfg, "act_cfg": act_cfg}
+        stages = pick_stages("CSPNeXt", arch, _ARCHITECTURES, arch_ovewrite)
         width = stages[0][0] * widen_factor
         half, full = int(width // 2), int(width)
-        self.stem = nn.Sequential(
+        stem = nn.Sequential(
             ConvModule(3, half, 3, stride=2, padding=1, norm_cfg=norm_cfg, act_cfg=act_cfg),
             ConvModule(half, half, 3, padding=1, norm_cfg=norm_cfg, act_cfg=act_cfg),
             ConvModule(half, full, 3, padding=1, norm_cfg=norm_cfg, act_cfg=act_cfg),
         )
-        self.layer_names = ["stem"]
-        conv = DepthwiseSeparableConvModule if use_depthwise else ConvModule
-        for i, (channels, out, num_blocks, add_identity, use_spp) in enumerate(stages):
-            out = int(out * widen_factor)
-            stage: list[nn.Module] = [
-                conv(int(channels * widen_factor), out, 3, stride=2, padding=1, **layers)
-            ]
-            if use_spp:
-                stage.append(SPPBottleneck(out, out, spp_kernel_sizes, **layers))
-            stage.append(
-                CSPLayer(
-                    out,
-                    out,
-                    expand_ratio=expand_ratio,
-                    num_blocks=max(round(num_blocks * deepen_factor), 1),
-                    add_identity=add_identity,
-                    use_depthwise=use_depthwise,
-                    channel_attention=channel_attention,
-                    **layers,
-                )
-            )
-            self.layer_names.append(f"stage{i + 1}")
-            self.add_module(self.layer_names[-1], nn.Sequential(*stage))
-        self.freeze()
-
-    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """See `BaseBackbone.forward`."""
-        return run_stages((getattr(self, n) for n in self.layer_names), x, self.out_indices)
-
-    def frozen_modules(self) -> Iterator[nn.Module]:
-        """See `StagedBackbone.frozen_modules`."""
-        return (getattr(self, name) for name in self.layer_names[: self.frozen_stages + 1])
+        super().__init__(
+            stem,
+            stages,
+            deepen_factor,
+            widen_factor,
+            out_indices,
+            frozen_stages,
+            use_depthwise,
+            spp_kernel_sizes,
+            {"expand_ratio": expand_ratio, "channel_attention": channel_attention},
+            {"conv_cfg": conv_cfg, "norm_cfg": norm_cfg, "act_cfg": act_cfg},
+            norm_eval,
+            init_cfg,
+        )

@@ -1,46 +1,67 @@
-"""ResNet (He et al., Deep Residual Learning for Image Recognition, CVPR 2016)."""
+"""ResNet and ResNetV1d.
+
+Papers: He et al., Deep Residual Learning for Image Recognition, CVPR 2016; He et al., Bag of
+Tricks for Image Classification with Convolutional Neural Networks, CVPR 2019.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
-from torch import Tensor, nn
+from typing_extensions import TypedDict, Unpack
 
 from raypose.errors import ConfigError
-from raypose.models.backbones.staged_backbone import (
-    KAIMING_INIT,
-    StagedBackbone,
-    check_indices,
-    run_stages,
-)
+from raypose.models.backbones.residual_backbone import ResidualBackbone
+from raypose.models.backbones.staged_backbone import KAIMING_INIT
 from raypose.models.base_module import InitCfg
-from raypose.models.layers import (
-    BasicBlock,
-    Bottleneck,
-    ConvModule,
-    build_conv_layer,
-    build_norm_layer,
-    make_res_layer,
-    norm_abbreviation,
-)
-from raypose.models.layers.initialize import is_pretrained
+from raypose.models.layers import BasicBlock, Bottleneck, make_res_layer
 from raypose.models.layers.norm import BN
 from raypose.models.layers.residual import ResidualBlock, Style
 from raypose.registry import MODELS
 
-_ARCHITECTURES: dict[int, tuple[type[BasicBlock] | type[Bottleneck], tuple[int, ...]]] = {
-    18: (BasicBlock, (2, 2, 2, 2)),
-    34: (BasicBlock, (3, 4, 6, 3)),
-    50: (Bottleneck, (3, 4, 6, 3)),
-    101: (Bottleneck, (3, 4, 23, 3)),
-    152: (Bottleneck, (3, 8, 36, 3)),
+# Depth -> blocks of each stage.
+BOTTLENECK_DEPTHS: Mapping[int, tuple[int, ...]] = {
+    50: (3, 4, 6, 3),
+    101: (3, 4, 23, 3),
+    152: (3, 8, 36, 3),
 }
 
 
+class ResNetV1dOptions(TypedDict, total=False):
+    """Arguments of `ResNet` that `ResNetV1d` leaves open."""
+
+    in_channels: int
+    stem_channels: int
+    base_channels: int
+    expansion: int | None
+    num_stages: int
+    strides: Sequence[int]
+    dilations: Sequence[int]
+    out_indices: Sequence[int]
+    style: Style
+    frozen_stages: int
+    conv_cfg: Mapping[str, Any] | None
+    norm_cfg: Mapping[str, Any]
+    norm_eval: bool
+    with_cp: bool
+    zero_init_residual: bool
+    init_cfg: InitCfg
+
+
+class ResNetOptions(ResNetV1dOptions, total=False):
+    """Arguments of `ResNet` after the depth, for classes that add their own."""
+
+    deep_stem: bool
+    avg_down: bool
+
+
 @MODELS.register_module()
-class ResNet(StagedBackbone):
+class ResNet(ResidualBackbone):
     """ResNet; stage i has stride 4 * 2^i.
+
+    Attributes:
+        architectures: kind of block and blocks of each stage, by depth.
 
     Args:
         depth: 18, 34, 50, 101 or 152.
@@ -73,6 +94,12 @@ class ResNet(StagedBackbone):
         out_indices: [3]
     """
 
+    architectures: ClassVar[Mapping[int, tuple[type[ResidualBlock], tuple[int, ...]]]] = {
+        18: (BasicBlock, (2, 2, 2, 2)),
+        34: (BasicBlock, (3, 4, 6, 3)),
+        **{depth: (Bottleneck, blocks) for depth, blocks in BOTTLENECK_DEPTHS.items()},
+    }
+
     def __init__(
         self,
         depth: int,
@@ -95,36 +122,34 @@ class ResNet(StagedBackbone):
         zero_init_residual: bool = True,
         init_cfg: InitCfg = KAIMING_INIT,
     ) -> None:
-        super().__init__(frozen_stages, norm_eval, init_cfg)
-        if depth not in _ARCHITECTURES:
-            raise ConfigError(f"ResNet: depth is one of {sorted(_ARCHITECTURES)}, got {depth}")
-        if not len(strides) == len(dilations) == num_stages <= 4:
+        super().__init__(
+            strides,
+            dilations,
+            num_stages,
+            out_indices,
+            frozen_stages,
+            norm_eval,
+            zero_init_residual,
+            init_cfg,
+        )
+        if depth not in self.architectures:
             raise ConfigError(
-                "ResNet: strides and dilations have one entry for each of num_stages (up to 4), "
-                f"got {list(strides)} and {list(dilations)} for {num_stages}"
+                f"{type(self).__name__}: depth is one of {sorted(self.architectures)}, got {depth}"
             )
-        self.out_indices = check_indices("ResNet: out_indices", out_indices, num_stages)
-        self.deep_stem = deep_stem
-        self.zero_init_residual = zero_init_residual
-        self.norm_name = f"{norm_abbreviation(norm_cfg)}1"
-        if deep_stem:
-            self.stem = _deep_stem(in_channels, stem_channels, conv_cfg, norm_cfg)
-        else:
-            self.conv1 = build_conv_layer(
-                conv_cfg, in_channels, stem_channels, 7, stride=2, padding=3, bias=False
-            )
-            self.add_module(self.norm_name, build_norm_layer(norm_cfg, stem_channels))
-            self.relu = nn.ReLU(inplace=True)
-        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-        block, depths = _ARCHITECTURES[depth]
+        self.base_channels = base_channels
+        self.add_stem(
+            in_channels, stem_channels, deep=deep_stem, conv_cfg=conv_cfg, norm_cfg=norm_cfg
+        )
+        block, depths = self.architectures[depth]
         expansion = block.default_expansion if expansion is None else expansion
-        channels, out_channels = stem_channels, base_channels * expansion
+        channels = stem_channels
         for i in range(num_stages):
-            layer = make_res_layer(
+            middle = base_channels * 2**i
+            stage = make_res_layer(
                 block,
                 depths[i],
                 channels,
-                out_channels,
+                middle * expansion,
                 expansion=expansion,
                 stride=strides[i],
                 avg_down=avg_down,
@@ -133,61 +158,38 @@ class ResNet(StagedBackbone):
                 dilation=dilations[i],
                 style=style,
                 with_cp=with_cp,
+                **self.block_arguments(middle),
             )
-            self.add_module(f"layer{i + 1}", layer)
-            channels, out_channels = out_channels, out_channels * 2
-        self.layer_names = [f"layer{i + 1}" for i in range(num_stages)]
+            self.add_stage(stage)
+            channels = middle * expansion
         self.freeze()
 
-    def init_weights(self) -> None:
-        """Start the weights by `init_cfg`; without a file, blocks start as the identity."""
-        super().init_weights()
-        if self.zero_init_residual and not is_pretrained(self.init_cfg):
-            zero_last_norms(self)
+    def block_arguments(self, channels: int) -> dict[str, Any]:
+        """Return further arguments of the blocks of a stage, none here.
 
-    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """See `BaseBackbone.forward`."""
-        if self.deep_stem:
-            x = self.stem(x)
-        else:
-            x = self.relu(getattr(self, self.norm_name)(self.conv1(x)))
-        stages = (getattr(self, name) for name in self.layer_names)
-        return run_stages(stages, self.maxpool(x), self.out_indices)
+        The constructor calls this: a subclass sets what it needs before it calls the constructor.
 
-    def frozen_modules(self) -> Iterator[nn.Module]:
-        """See `StagedBackbone.frozen_modules`."""
-        if self.frozen_stages >= 0:
-            names = ["stem"] if self.deep_stem else ["conv1", self.norm_name]
-            yield from (getattr(self, name) for name in names)
-        yield from (getattr(self, name) for name in self.layer_names[: max(self.frozen_stages, 0)])
+        Args:
+            channels: channels inside the blocks.
+        """
+        return {}
 
 
-def zero_last_norms(module: nn.Module) -> None:
-    """Let every residual block below a module start as the identity."""
-    for block in module.modules():
-        if isinstance(block, ResidualBlock):
-            for parameter in block.last_norm.parameters():
-                nn.init.zeros_(parameter)
+@MODELS.register_module()
+class ResNetV1d(ResNet):
+    """ResNet with a deep stem, whose shortcuts shrink by a mean.
 
+    Args:
+        depth: 18, 34, 50, 101 or 152.
+        **options: the arguments of `ResNet` but `deep_stem` and `avg_down`.
 
-def _deep_stem(
-    in_channels: int,
-    out_channels: int,
-    conv_cfg: Mapping[str, Any] | None,
-    norm_cfg: Mapping[str, Any],
-) -> nn.Sequential:
-    channels = (in_channels, out_channels // 2, out_channels // 2, out_channels)
-    return nn.Sequential(
-        *[
-            ConvModule(
-                channels[i],
-                channels[i + 1],
-                3,
-                stride=2 if i == 0 else 1,
-                padding=1,
-                conv_cfg=conv_cfg,
-                norm_cfg=norm_cfg,
-            )
-            for i in range(3)
-        ]
-    )
+    Raises:
+        ConfigError: see `ResNet`.
+
+    Example:
+        type: ResNetV1d
+        depth: 50
+    """
+
+    def __init__(self, depth: int, **options: Unpack[ResNetV1dOptions]) -> None:
+        super().__init__(depth, deep_stem=True, avg_down=True, **options)

@@ -19,6 +19,11 @@ KAIMING_INIT: Sequence[Mapping[str, Any]] = (
     {"type": "Kaiming", "layer": ["Conv2d"]},
     {"type": "Constant", "val": 1, "layer": ["_BatchNorm", "GroupNorm"]},
 )
+# How HRNet, the stacked hourglass and others of the kind start.
+NORMAL_INIT: Sequence[Mapping[str, Any]] = (
+    {"type": "Normal", "std": 0.001, "layer": ["Conv2d"]},
+    {"type": "Constant", "val": 1, "layer": ["_BatchNorm", "GroupNorm"]},
+)
 
 
 class StagedBackbone(BaseBackbone):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +11,7 @@ from torch.nn import functional as F
 
 from raypose.errors import ConfigError
 from raypose.registry import MODELS
+from raypose.structures import PoseBatch
 
 
 @MODELS.register_module()
@@ -24,6 +26,8 @@ class PoseDataPreprocessor(nn.Module):
         pad_value: what is added at the bottom and the right, after normalisation.
         bgr_to_rgb: swap channels of BGR images.
         rgb_to_bgr: swap channels of RGB images.
+        batch_augments: configs of what changes whole batches while training, such as
+            `BatchSyncRandomResize`, or modules.
 
     Raises:
         ConfigError: for arguments that contradict each other.
@@ -46,6 +50,7 @@ class PoseDataPreprocessor(nn.Module):
         pad_value: float = 0,
         bgr_to_rgb: bool = False,
         rgb_to_bgr: bool = False,
+        batch_augments: Sequence[Mapping[str, Any] | nn.Module] | None = None,
     ) -> None:
         super().__init__()
         if bgr_to_rgb and rgb_to_bgr:
@@ -65,6 +70,13 @@ class PoseDataPreprocessor(nn.Module):
         self.swap_channels = bgr_to_rgb or rgb_to_bgr
         self.pad_size_divisor = pad_size_divisor
         self.pad_value = pad_value
+        self.batch_augments = nn.ModuleList(MODELS.build(step) for step in batch_augments or ())
+
+    def augment(self, inputs: Tensor, batch: PoseBatch) -> tuple[Tensor, PoseBatch]:
+        """Return normalised inputs (B, 3, H, W) and their batch as `batch_augments` change them."""
+        for step in self.batch_augments:
+            inputs, batch = step(inputs, batch)
+        return inputs, batch
 
     def forward(self, inputs: Tensor | Sequence[Tensor]) -> Tensor:
         """Return the batch (B, 3, H, W) float32 that the network takes.

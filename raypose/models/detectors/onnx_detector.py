@@ -12,17 +12,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from raypose.errors import ConfigError, did_you_mean
 from raypose.models.detectors import rtmdet, yolox
 from raypose.models.detectors.base import BaseDetector, Detections, Image
+from raypose.models.detectors.letterbox import check_thresholds, letterbox, select, to_image
 from raypose.models.detectors.onnx_session import OnnxSession
 from raypose.registry import MODELS
-
-_PAD_VALUE = 114
 
 
 class _Family(NamedTuple):
@@ -91,9 +89,7 @@ class ONNXDetector(BaseDetector):
                 f"family is one of {', '.join(choices)}, got {family!r}."
                 + did_you_mean(family, choices)
             )
-        for name, value in (("score_thr", score_thr), ("nms_thr", nms_thr)):
-            if value is not None and not 0 <= value <= 1:
-                raise ConfigError(f"{name} lies in 0..1, got {value}")
+        check_thresholds(score_thr=score_thr, nms_thr=nms_thr)
         self.onnx_file = Path(onnx_file)
         self.score_thr = score_thr
         self.nms_thr = nms_thr
@@ -171,20 +167,15 @@ class ONNXDetector(BaseDetector):
         return found
 
     def _detect_batch(self, images: Sequence[Image]) -> list[Detections]:
-        width, height = self.input_size
         family = _FAMILIES[self.family]
         # A file that fixes the batch size gets that many, the missing ones empty.
-        B = self._session.input_shape[0] or len(images)
-        canvases = np.full((B, height, width, 3), _PAD_VALUE, np.uint8)
-        ratios = [
-            _letterbox(image, canvas) for image, canvas in zip(images, canvases, strict=False)
-        ]
+        canvases, ratios = letterbox(images, self.input_size, self._session.input_shape[0])
         outputs = self._session(_normalize(canvases, family.mean, family.std))
         candidates = (
             _read_suppressed(outputs) if self._suppresses else self._select(family, outputs)
         )
         return [
-            self._to_image(candidate, image, ratio)
+            to_image(candidate, image, ratio, self.score_thr, self.classes, self.max_per_image)
             for candidate, image, ratio in zip(candidates, images, ratios, strict=False)
         ]
 
@@ -196,40 +187,10 @@ class ONNXDetector(BaseDetector):
         """Return for each image its candidates that pass threshold and suppression."""
         all_boxes, all_scores = family.decode(outputs, self.input_size)
         nms_thr = family.nms_thr if self.nms_thr is None else self.nms_thr
-        selected = []
-        for boxes, scores in zip(all_boxes, all_scores, strict=True):
-            labels = scores.argmax(axis=-1)
-            best = np.take_along_axis(scores, labels[:, None], axis=-1)[:, 0]
-            keep = np.flatnonzero(best >= self.score_thr)
-            keep = keep[_suppress(boxes[keep], best[keep], labels[keep], nms_thr)]
-            selected.append(Detections(boxes=boxes[keep], scores=best[keep], labels=labels[keep]))
-        return selected
-
-    def _to_image(self, found: Detections, image: Image, ratio: float) -> Detections:
-        """Return the wanted boxes of one image in image space, the best first."""
-        height, width = image.shape[:2]
-        boxes = np.clip(found.boxes / ratio, 0, [width, height, width, height])
-        keep = (found.scores >= self.score_thr) & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
-        if self.classes is not None:
-            keep &= np.isin(found.labels, self.classes)
-        order = np.flatnonzero(keep)
-        order = order[np.argsort(-found.scores[order], kind="stable")][: self.max_per_image]
-        return Detections(
-            boxes=boxes[order].astype(np.float32),
-            scores=found.scores[order].astype(np.float32),
-            labels=found.labels[order].astype(np.int64),
-        )
-
-
-def _letterbox(image: Image, canvas: Image) -> float:
-    """Put an image into the top left of a canvas, as large as it fits; return the factor."""
-    if image.ndim != 3 or image.shape[2] != 3 or not image.size:
-        raise ValueError(f"an image is (H, W, 3), got {image.shape}")
-    ratio = min(canvas.shape[0] / image.shape[0], canvas.shape[1] / image.shape[1])
-    width = max(1, int(image.shape[1] * ratio))
-    height = max(1, int(image.shape[0] * ratio))
-    canvas[:height, :width] = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
-    return ratio
+        return [
+            select(boxes, scores, self.score_thr, nms_thr)
+            for boxes, scores in zip(all_boxes, all_scores, strict=True)
+        ]
 
 
 def _normalize(
@@ -248,19 +209,3 @@ def _read_suppressed(outputs: Mapping[str, npt.NDArray[Any]]) -> list[Detections
         Detections(boxes=dets[:, :4], scores=dets[:, 4], labels=labels.astype(np.int64))
         for dets, labels in zip(outputs["dets"], outputs["labels"], strict=True)
     ]
-
-
-def _suppress(
-    boxes: npt.NDArray[np.float32],
-    scores: npt.NDArray[np.float32],
-    labels: npt.NDArray[np.int64],
-    threshold: float,
-) -> npt.NDArray[np.intp]:
-    """Return the indices that greedy suppression within each class keeps."""
-    if not len(boxes):
-        return np.zeros(0, np.intp)
-    xywh = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1).astype(np.float64)
-    # Unlike ops.nms: within classes, and in fractions of pixels.
-    suppress: Any = cv2.dnn.NMSBoxesBatched
-    kept = suppress(xywh, scores, labels.astype(np.int32), 0.0, threshold)
-    return np.asarray(kept, np.intp).reshape(-1)

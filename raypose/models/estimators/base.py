@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from raypose.errors import ConfigError, RayposeError, did_you_mean
 from raypose.models.base_module import BaseModule, InitCfg
+from raypose.models.data_preprocessors import PoseDataPreprocessor
 from raypose.models.heads.base_head import BaseHead
 from raypose.registry import MODELS
 from raypose.structures import PoseBatch, Poses, Skeleton
@@ -26,8 +27,8 @@ class BasePoseEstimator(BaseModule, ABC):
         backbone: feature extractor.
         neck: between backbone and head, if any.
         head: owns the loss and the codec, if any.
-        train_cfg: options of training, see `train_cfg_keys`.
-        test_cfg: options of prediction, see `test_cfg_keys`.
+        train_cfg: options of training, see `train_cfg_keys` here and of the head.
+        test_cfg: options of prediction, see `test_cfg_keys` here and of the head.
         data_preprocessor: normalises uint8 images; floating-point inputs pass by it.
         skeleton: name, file, mapping or `Skeleton`; the flip test needs it.
         init_cfg: see `BaseModule`.
@@ -63,21 +64,27 @@ class BasePoseEstimator(BaseModule, ABC):
         self.train_cfg = dict(train_cfg or {})
         self.test_cfg = dict(test_cfg or {})
         self.skeleton = None if skeleton is None else Skeleton.load(skeleton)
+        # Also heads inside a wrapper head.
+        modules = [] if self.head is None else self.head.modules()
+        heads = [module for module in modules if isinstance(module, BaseHead)]
+        train_keys, test_keys = list(self.train_cfg_keys), list(self.test_cfg_keys)
+        for item in heads:
+            train_keys += item.train_cfg_keys
+            test_keys += item.test_cfg_keys
         problems = [
             f"{name}: {type(self).__name__} has no option '{key}'.{did_you_mean(key, known)}"
             for name, given, known in (
-                ("train_cfg", self.train_cfg, self.train_cfg_keys),
-                ("test_cfg", self.test_cfg, self.test_cfg_keys),
+                ("train_cfg", self.train_cfg, train_keys),
+                ("test_cfg", self.test_cfg, test_keys),
             )
             for key in given
             if key not in known
         ]
         if problems:
             raise ConfigError(problems)
-        for module in () if self.head is None else self.head.modules():
-            if isinstance(module, BaseHead):  # also heads inside a wrapper head
-                module.train_cfg = self.train_cfg
-                module.test_cfg = self.test_cfg
+        for item in heads:
+            item.train_cfg, item.test_cfg = self.train_cfg, self.test_cfg
+            item.skeleton = self.skeleton
 
     @property
     def with_neck(self) -> bool:
@@ -132,6 +139,14 @@ class BasePoseEstimator(BaseModule, ABC):
                 "add one to the model or give normalised floating-point inputs"
             )
         return self.data_preprocessor(inputs)
+
+    def preprocess_for_loss(self, batch: PoseBatch) -> tuple[Tensor, PoseBatch]:
+        """Return normalised inputs and the batch, in training as `batch_augments` change them."""
+        inputs = self.preprocess(batch)
+        preprocessor: Any = self.data_preprocessor
+        if self.training and isinstance(preprocessor, PoseDataPreprocessor):
+            return preprocessor.augment(inputs, batch)
+        return inputs, batch
 
     def flip_indices(self, batch: PoseBatch) -> tuple[int, ...]:
         """Return the mirror partner of each keypoint, from the batch or the skeleton.

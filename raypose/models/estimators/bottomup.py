@@ -79,7 +79,8 @@ class BottomupPoseEstimator(BasePoseEstimator):
 
     def loss(self, batch: PoseBatch) -> dict[str, Tensor]:
         """Return the head's losses; see `BasePoseEstimator.loss`."""
-        return self.required_head().loss(self.extract_feat(self.preprocess(batch)), batch)
+        inputs, batch = self.preprocess_for_loss(batch)
+        return self.required_head().loss(self.extract_feat(inputs), batch)
 
     @torch.no_grad()
     def predict(self, batch: PoseBatch) -> list[Poses]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -36,7 +38,8 @@ class TopdownPoseEstimator(BasePoseEstimator):
 
     def loss(self, batch: PoseBatch) -> dict[str, Tensor]:
         """Return the head's losses; see `BasePoseEstimator.loss`."""
-        return self.required_head().loss(self.extract_feat(self.preprocess(batch)), batch)
+        inputs, batch = self.preprocess_for_loss(batch)
+        return self.required_head().loss(self.extract_feat(inputs), batch)
 
     @torch.no_grad()
     def predict(self, batch: PoseBatch) -> list[Poses]:
@@ -46,7 +49,11 @@ class TopdownPoseEstimator(BasePoseEstimator):
             RayposeError: if the head answers for another number of samples than it got.
         """
         inputs, batch = self.mirrored(self.preprocess(batch), batch)
-        poses = self.required_head().predict(self.extract_feat(inputs), batch)
+        return self.predict_from(self.extract_feat(inputs), batch)
+
+    def predict_from(self, feats: Any, batch: PoseBatch) -> list[Poses]:
+        """Return what the head finds in features of preprocessed images; see `predict`."""
+        poses = self.required_head().predict(feats, batch)
         if len(poses) != len(batch.transforms):
             raise RayposeError(
                 f"{type(self.head).__name__}.predict returned {len(poses)} results for "

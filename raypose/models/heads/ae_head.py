@@ -10,7 +10,6 @@ from types import MappingProxyType
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from raypose.codecs.base import BaseKeypointCodec
@@ -18,6 +17,7 @@ from raypose.errors import RayposeError
 from raypose.models.base_module import InitCfg
 from raypose.models.heads.base_head import Features, numpy_of
 from raypose.models.heads.heatmap_head import DEFAULT_FINAL_LAYER, HeatmapHead
+from raypose.models.heads.heatmap_mask import heatmap_mask
 from raypose.ops.flips import aggregate_heatmaps, flip_heatmaps
 from raypose.registry import MODELS
 from raypose.structures import PoseBatch, Poses
@@ -114,9 +114,8 @@ class AssociativeEmbeddingHead(HeatmapHead):
         """Return `loss_kpt`, `loss_pull` and `loss_push`.
 
         Uses the targets `heatmaps` (B, K, H, W), `keypoint_weights` (B, N, K) and
-        `keypoint_indices` (B, N, K, 2), and `heatmap_mask` (B, H, W), of any size, of the targets
-        or the annotations, 0 where people are not annotated. A heatmap, which all people share,
-        counts as much as the best known of their keypoints.
+        `keypoint_indices` (B, N, K, 2), and the batch's mask (see `heatmap_mask`). A heatmap,
+        which all people share, counts as much as the best known of their keypoints.
         """
         heatmaps, tags = self.forward(feats)
         targets = batch.targets
@@ -124,11 +123,7 @@ class AssociativeEmbeddingHead(HeatmapHead):
         weights = (
             weights.new_zeros(weights.shape[::2]) if weights.shape[1] == 0 else weights.amax(1)
         )
-        mask = targets.get("heatmap_mask", batch.annotations.get("heatmap_mask"))
-        if mask is not None:
-            mask = mask.to(heatmaps).reshape(len(heatmaps), 1, *mask.shape[-2:])
-            if mask.shape[-2:] != heatmaps.shape[-2:]:
-                mask = F.interpolate(mask, heatmaps.shape[-2:], mode="bilinear").round()
+        mask = heatmap_mask(batch, heatmaps)
         loss_kpt = self.loss_module["keypoint_loss"](heatmaps, targets["heatmaps"], weights, mask)
         loss_pull, loss_push = self.loss_module["tag_loss"](
             self._tags_of_each_keypoint(tags), targets["keypoint_indices"]

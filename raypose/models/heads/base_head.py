@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -16,7 +16,7 @@ from torch import Tensor
 from raypose.codecs.base import BaseKeypointCodec
 from raypose.errors import RayposeError
 from raypose.models.base_module import BaseModule, InitCfg
-from raypose.structures import PoseBatch, Poses
+from raypose.structures import PoseBatch, Poses, Skeleton
 
 Features = Sequence[Tensor] | Tensor
 Outputs = Any  # a tensor, or a tuple or list of tensors, of the head's own
@@ -29,12 +29,19 @@ class BaseHead(BaseModule, ABC):
         decoder: the codec that reads keypoints from the outputs, if the head has one.
         train_cfg: options of training; the estimator puts its own `train_cfg` here.
         test_cfg: options of prediction; the estimator puts its own `test_cfg` here.
+        skeleton: that of the estimator, which puts it here.
+        train_cfg_keys: options of training that only this head knows.
+        test_cfg_keys: options of prediction that only this head knows.
     """
 
-    decoder: BaseKeypointCodec | None = None
+    decoder: BaseKeypointCodec | None
+    skeleton: Skeleton | None = None
+    train_cfg_keys: ClassVar[tuple[str, ...]] = ()
+    test_cfg_keys: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, init_cfg: InitCfg = None) -> None:
         super().__init__(init_cfg)
+        self.decoder = None
         self.train_cfg: Mapping[str, Any] = {}
         self.test_cfg: Mapping[str, Any] = {}
 

@@ -83,8 +83,9 @@ class HeatmapHead(BaseHead):
         channels = in_channels
         self.deconv_layers: nn.Module = nn.Identity()
         if deconv_out_channels:
-            sizes = _kernel_sizes("deconv", deconv_out_channels, deconv_kernel_sizes)
-            self.deconv_layers = _deconv_layers(channels, deconv_out_channels, sizes)
+            self.deconv_layers = build_deconv_layers(
+                channels, deconv_out_channels, deconv_kernel_sizes
+            )
             channels = deconv_out_channels[-1]
         self.conv_layers: nn.Module = nn.Identity()
         if conv_out_channels:
@@ -161,16 +162,46 @@ def _kernel_sizes(name: str, channels: Sequence[int], sizes: Sequence[int] | Non
     return sizes
 
 
-def _deconv_layers(
-    in_channels: int, out_channels: Sequence[int], kernel_sizes: Sequence[int]
+def build_deconv_layers(
+    in_channels: int,
+    out_channels: Sequence[int],
+    kernel_sizes: Sequence[int] | None,
+    num_groups: Sequence[int] | None = None,
 ) -> nn.Sequential:
+    """Build deconvolutions, each with a norm and an activation; each doubles the size.
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels after each deconvolution.
+        kernel_sizes: kernel sizes of the deconvolutions: 4, 3 or 2.
+        num_groups: groups of the deconvolutions; one each by default.
+
+    Raises:
+        ConfigError: if channels, kernel sizes and groups differ in number, a size is not
+            supported or groups do not divide the channels.
+    """
     layers: list[nn.Module] = []
-    for channels, size in zip(out_channels, kernel_sizes, strict=True):
+    sizes = _kernel_sizes("deconv", out_channels, kernel_sizes)
+    if num_groups is None:
+        num_groups = [1] * len(out_channels)
+    elif len(num_groups) != len(out_channels):
+        raise ConfigError(
+            "deconv_out_channels and deconv_num_groups need as many entries as each other, "
+            f"got {list(out_channels)} and {list(num_groups)}"
+        )
+    for channels, size, groups in zip(out_channels, sizes, num_groups, strict=True):
+        if in_channels % groups or channels % groups:
+            raise ConfigError(
+                f"deconv_num_groups: {groups} groups do not divide a deconvolution from "
+                f"{in_channels} to {channels} channels"
+            )
         if size not in _DECONV_PADDING:
             raise ConfigError(f"deconv_kernel_sizes: 4, 3 or 2 are supported, got {size}")
         padding, output_padding = _DECONV_PADDING[size]
         layers += [
-            nn.ConvTranspose2d(in_channels, channels, size, 2, padding, output_padding, bias=False),
+            nn.ConvTranspose2d(
+                in_channels, channels, size, 2, padding, output_padding, groups, bias=False
+            ),
             nn.BatchNorm2d(channels),
             nn.ReLU(inplace=True),
         ]

@@ -88,7 +88,7 @@ class RTMCCHead(BaseSimCCHead):
         self.in_channels = in_channels
         self.out_channels = out_channels
         self.input_size = input_size
-        options = _gau_options(gau_cfg)
+        options = gau_options(type(self).__name__, gau_cfg)
         hidden = options.pop("hidden_dims")
         self.final_layer = nn.Conv2d(
             in_channels,
@@ -108,9 +108,14 @@ class RTMCCHead(BaseSimCCHead):
         return self.cls_x(tokens), self.cls_y(tokens)
 
 
-def _gau_options(given: Mapping[str, Any]) -> dict[str, Any]:
+def gau_options(head: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a head's attention unit, `DEFAULT_GAU` where left out.
+
+    Raises:
+        ConfigError: for an unknown option.
+    """
     for key in given:
         if key not in DEFAULT_GAU:
             hint = did_you_mean(key, DEFAULT_GAU)
-            raise ConfigError(f"gau_cfg: RTMCCHead has no option '{key}'.{hint}")
+            raise ConfigError(f"gau_cfg: {head} has no option '{key}'.{hint}")
     return {**DEFAULT_GAU, **given}

@@ -61,7 +61,11 @@ class BaseSimCCHead(BaseHead):
         Uses the targets `keypoint_x_labels` (B, 1, K, Wx), `keypoint_y_labels` (B, 1, K, Wy) and
         `keypoint_weights` (B, 1, K).
         """
-        x, y = self.forward(feats)
+        return self.losses_of(self.forward(feats), batch)
+
+    def losses_of(self, outputs: tuple[Tensor, Tensor], batch: PoseBatch) -> dict[str, Tensor]:
+        """Return the losses of outputs; see `loss`."""
+        x, y = outputs
         names = ("keypoint_x_labels", "keypoint_y_labels", "keypoint_weights")
         x_labels, y_labels, weights = (batch.targets[name].flatten(0, 1) for name in names)
         losses = {"loss_kpt": self.loss_module((x, y), (x_labels, y_labels), weights)}

@@ -9,18 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from raypose.codecs.base import BaseKeypointCodec
 from raypose.errors import ConfigError
 from raypose.models.base_module import InitCfg
 from raypose.models.heads.base_head import BaseHead
+from raypose.ops.output_accuracy import mean_position_error
 from raypose.registry import CODECS, MODELS
 from raypose.structures import PoseBatch, Poses
 
 _LOSS: Mapping[str, Any] = {"type": "MSELoss", "use_target_weight": True}
-_INIT: Sequence[Mapping[str, Any]] = (
+DEFAULT_INIT: Sequence[Mapping[str, Any]] = (
     {"type": "Normal", "layer": ["Linear"], "std": 0.01, "bias": 0},
 )
 
@@ -50,7 +50,7 @@ class TemporalRegressionHead(BaseHead):
         num_joints: int,
         loss: Mapping[str, Any] | nn.Module = _LOSS,
         decoder: Mapping[str, Any] | BaseKeypointCodec | None = None,
-        init_cfg: InitCfg = _INIT,
+        init_cfg: InitCfg = DEFAULT_INIT,
     ) -> None:
         super().__init__(init_cfg)
         self.num_joints = num_joints
@@ -73,7 +73,7 @@ class TemporalRegressionHead(BaseHead):
         weights = batch.targets["lifting_target_weight"].flatten(0, 1)
         losses = {"loss_pose3d": self.loss_module(poses, targets, weights.unsqueeze(-1))}
         if self.train_cfg.get("compute_acc", True):
-            losses["mpjpe"] = _mean_error(poses.detach(), targets, weights > 0)
+            losses["mpjpe"] = mean_position_error(poses.detach(), targets, weights > 0)
         return losses
 
     def predict(self, feats: Sequence[Tensor] | Tensor, batch: PoseBatch) -> list[Poses]:
@@ -105,9 +105,3 @@ class TemporalRegressionHead(BaseHead):
                 f"{len(flips)} flip_indices of the input"
             )
         return [kept.index(flips[i]) for i in kept]
-
-
-def _mean_error(poses: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
-    """Return the mean distance of the keypoints that count, 0 if none does."""
-    errors = torch.linalg.vector_norm(poses - targets, dim=-1)
-    return (errors * mask).sum() / mask.sum().clamp(min=1)

@@ -115,7 +115,8 @@ class DepthwiseSeparableConvModule(nn.Module):
     Applications, 2017.
 
     Args: see `ConvModule`; kernel, stride, padding and dilation are of the depthwise part, norm
-    and activation follow both.
+    and activation follow both. `dw_act_cfg` is another activation, or None for none, after the
+    depthwise part.
     """
 
     def __init__(
@@ -129,6 +130,7 @@ class DepthwiseSeparableConvModule(nn.Module):
         conv_cfg: Mapping[str, Any] | None = None,
         norm_cfg: Mapping[str, Any] | None = None,
         act_cfg: Mapping[str, Any] | None = RELU,
+        dw_act_cfg: Mapping[str, Any] | Literal["default"] | None = "default",
     ) -> None:
         super().__init__()
         self.depthwise_conv = ConvModule(
@@ -141,7 +143,7 @@ class DepthwiseSeparableConvModule(nn.Module):
             groups=in_channels,
             conv_cfg=conv_cfg,
             norm_cfg=norm_cfg,
-            act_cfg=act_cfg,
+            act_cfg=act_cfg if dw_act_cfg == "default" else dw_act_cfg,
         )
         self.pointwise_conv = ConvModule(
             in_channels,
@@ -155,3 +157,36 @@ class DepthwiseSeparableConvModule(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return (B, out_channels, H, W) from (B, in_channels, H, W)."""
         return self.pointwise_conv(self.depthwise_conv(x))
+
+
+def conv_stacks(
+    maps: int,
+    count: int,
+    in_channels: int,
+    channels: int,
+    layers: Mapping[str, Any],
+    groups: int = 1,
+    use_depthwise: bool = False,
+) -> nn.ModuleList:
+    """Return for each of several maps a sequence of 3x3 convolutions.
+
+    Args:
+        maps: number of maps.
+        count: convolutions in each sequence.
+        in_channels: channels of the maps.
+        channels: channels of the outputs.
+        layers: `norm_cfg` and the like.
+        groups: groups of all convolutions but the first.
+        use_depthwise: depthwise-separable convolutions instead.
+    """
+
+    def conv(index: int) -> nn.Module:
+        if use_depthwise:
+            width = channels if index else in_channels
+            return DepthwiseSeparableConvModule(width, channels, 3, padding=1, **layers)
+        if index:
+            return ConvModule(channels, channels, 3, padding=1, groups=groups, **layers)
+        return ConvModule(in_channels, channels, 3, padding=1, **layers)
+
+    stacks = [nn.Sequential(*[conv(index) for index in range(count)]) for _ in range(maps)]
+    return nn.ModuleList(stacks)

@@ -1,4 +1,4 @@
-"""Cross-stage-partial layers of CSPNeXt and its necks.
+"""Cross-stage-partial layers of CSPNeXt, CSPDarknet and their necks.
 
 Papers: Wang et al., CSPNet: A New Backbone that can Enhance Learning Capability of CNN, CVPRW 2020;
 Lyu et al., RTMDet: An Empirical Study of Designing Real-Time Object Detectors, 2022.
@@ -6,7 +6,8 @@ Lyu et al., RTMDet: An Empirical Study of Designing Real-Time Object Detectors, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -17,6 +18,16 @@ from raypose.models.layers.conv_module import ConvModule, DepthwiseSeparableConv
 # Batch norm and activation of the YOLOX and RTMDet families.
 CSP_BN: Mapping[str, Any] = {"type": "BN", "momentum": 0.03, "eps": 0.001}
 SILU: Mapping[str, Any] = {"type": "SiLU"}
+SWISH: Mapping[str, Any] = {"type": "Swish"}
+# How torch itself starts convolutions.
+UNIFORM_INIT: Mapping[str, Any] = {
+    "type": "Kaiming",
+    "layer": "Conv2d",
+    "a": math.sqrt(5),
+    "distribution": "uniform",
+    "mode": "fan_in",
+    "nonlinearity": "leaky_relu",
+}
 
 
 class ChannelAttention(nn.Module):
@@ -80,6 +91,37 @@ class CSPNeXtBlock(nn.Module):
         return x + out if self.add_identity else out
 
 
+class DarknetBottleneck(nn.Module):
+    """A 1x1 and a 3x3 convolution, with a residual: the block of CSPDarknet.
+
+    Args: see `CSPNeXtBlock`; with `use_depthwise` the 3x3 one is depthwise-separable.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        expansion: float = 0.5,
+        add_identity: bool = True,
+        use_depthwise: bool = False,
+        conv_cfg: Mapping[str, Any] | None = None,
+        norm_cfg: Mapping[str, Any] | None = CSP_BN,
+        act_cfg: Mapping[str, Any] | None = SILU,
+    ) -> None:
+        super().__init__()
+        hidden = int(out_channels * expansion)
+        conv = DepthwiseSeparableConvModule if use_depthwise else ConvModule
+        layers: dict[str, Any] = {"conv_cfg": conv_cfg, "norm_cfg": norm_cfg, "act_cfg": act_cfg}
+        self.conv1 = ConvModule(in_channels, hidden, 1, **layers)
+        self.conv2 = conv(hidden, out_channels, 3, padding=1, **layers)
+        self.add_identity = add_identity and in_channels == out_channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (B, out_channels, H, W) from (B, in_channels, H, W)."""
+        out = self.conv2(self.conv1(x))
+        return x + out if self.add_identity else out
+
+
 class CSPLayer(nn.Module):
     """Half of the channels go through blocks, half past them; both are fused.
 
@@ -87,13 +129,14 @@ class CSPLayer(nn.Module):
         in_channels: channels of the input.
         out_channels: channels of the output.
         expand_ratio: channels of each half relative to `out_channels`.
-        num_blocks: number of `CSPNeXtBlock`s.
+        num_blocks: number of blocks.
         add_identity: whether the blocks have residuals.
         use_depthwise: whether the blocks are depthwise-separable throughout.
         channel_attention: weigh the channels before they are fused.
         conv_cfg: kind of convolution.
         norm_cfg: kind of norm.
         act_cfg: kind of activation.
+        block: `CSPNeXtBlock` or `DarknetBottleneck`.
     """
 
     def __init__(
@@ -108,6 +151,7 @@ class CSPLayer(nn.Module):
         conv_cfg: Mapping[str, Any] | None = None,
         norm_cfg: Mapping[str, Any] | None = CSP_BN,
         act_cfg: Mapping[str, Any] | None = SILU,
+        block: Callable[..., nn.Module] = CSPNeXtBlock,
     ) -> None:
         super().__init__()
         middle = int(out_channels * expand_ratio)
@@ -117,7 +161,7 @@ class CSPLayer(nn.Module):
         self.final_conv = ConvModule(2 * middle, out_channels, 1, **layers)
         self.blocks = nn.Sequential(
             *[
-                CSPNeXtBlock(middle, middle, 1.0, add_identity, use_depthwise, **layers)
+                block(middle, middle, 1.0, add_identity, use_depthwise, **layers)
                 for _ in range(num_blocks)
             ]
         )

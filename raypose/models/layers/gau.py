@@ -105,16 +105,23 @@ class RTMCCBlock(nn.Module):
             self.res_scale = Scale(in_token_dims)
         nn.init.xavier_uniform_(self.uv.weight)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return (B, K, out_token_dims) from (B, K, in_token_dims)."""
-        mixed = self.drop_path(self._attend(self.ln(x)))
+    def forward(self, x: Tensor, token_codes: Tensor | None = None) -> Tensor:
+        """Return (B, K, out_token_dims) from (B, K, in_token_dims).
+
+        Args:
+            x: the tokens.
+            token_codes: (K, s) to add to queries and keys.
+        """
+        mixed = self.drop_path(self._attend(self.ln(x), token_codes))
         return self.res_scale(x) + mixed if self.shortcut else mixed
 
-    def _attend(self, x: Tensor) -> Tensor:
+    def _attend(self, x: Tensor, token_codes: Tensor | None) -> Tensor:
         gate, values, base = self.act_fn(self.uv(x)).split([self.e, self.e, self.s], dim=2)
         pairs = base[:, :, None] * self.gamma + self.beta  # (B, K, 2, s)
         if self.pos_enc:
             pairs = _rotate(pairs)
+        if token_codes is not None:
+            pairs = pairs + token_codes[:, None]
         queries, keys = pairs.unbind(dim=2)
         scores = queries @ keys.transpose(1, 2)
         if self.use_rel_bias:

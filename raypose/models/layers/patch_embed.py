@@ -1,13 +1,16 @@
-"""Images to patch tokens, and the positions of the patches."""
+"""Images to patch tokens, tokens to fewer ones, and the positions of the patches."""
 
 from __future__ import annotations
 
 import math
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from raypose.models.layers.norm import build_norm_layer
 
 Size = tuple[int, int]
 
@@ -24,6 +27,7 @@ class PatchEmbed(nn.Module):
         padding: pixels on each side, or `corner` or `same`: as many as it takes to cover the
             image, at its bottom right or all around.
         bias: whether the projection has a bias.
+        norm_cfg: kind of norm of the tokens; None for none.
 
     Attributes:
         init_out_size: (h, w) in patches of an image of `input_size`.
@@ -38,6 +42,7 @@ class PatchEmbed(nn.Module):
         stride: int | None = None,
         padding: int | Literal["corner", "same"] = "corner",
         bias: bool = True,
+        norm_cfg: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         self.padding = padding
@@ -49,6 +54,7 @@ class PatchEmbed(nn.Module):
             padding=padding if isinstance(padding, int) else 0,
             bias=bias,
         )
+        self.norm = None if norm_cfg is None else build_norm_layer(norm_cfg, embed_dims)
         self.init_out_size = self._out_size(input_size)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Size]:
@@ -58,14 +64,16 @@ class PatchEmbed(nn.Module):
             top, left = (height // 2, width // 2) if self.padding == "same" else (0, 0)
             x = F.pad(x, (left, width - left, top, height - top))
         x = self.projection(x)
-        return x.flatten(2).transpose(1, 2), (x.shape[2], x.shape[3])
+        size = (x.shape[2], x.shape[3])
+        x = x.flatten(2).transpose(1, 2)
+        return x if self.norm is None else self.norm(x), size
 
     def _missing(self, size: tuple[int, ...]) -> Size:
         """Return how many rows and columns are missing to cover (h, w) by whole patches."""
         if isinstance(self.padding, int):
             return 0, 0
         rows, columns = (
-            max((math.ceil(n / stride) - 1) * stride + kernel - n, 0)
+            _missing_to_cover(n, kernel, stride)
             for n, stride, kernel in zip(
                 size, self.projection.stride, self.projection.kernel_size, strict=True
             )
@@ -85,6 +93,45 @@ class PatchEmbed(nn.Module):
             )
         )
         return rows, columns
+
+
+class PatchMerging(nn.Module):
+    """Make one token of the tokens of 2 x 2 places (Liu et al., Swin Transformer, ICCV 2021).
+
+    Args:
+        in_channels: channels of a token.
+        out_channels: channels of a merged token.
+        stride: distance of the places that are merged.
+        norm_cfg: kind of norm before the reduction; None for none.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        stride: int = 2,
+        norm_cfg: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self.stride = stride
+        self.norm = None if norm_cfg is None else build_norm_layer(norm_cfg, 4 * in_channels)
+        self.reduction = nn.Linear(4 * in_channels, out_channels, bias=False)
+
+    def forward(self, x: Tensor, size: Size) -> tuple[Tensor, Size]:
+        """Return merged tokens and their (h, w) from tokens (B, h * w, C)."""
+        maps = x.transpose(1, 2).reshape(len(x), -1, *size)
+        rows, columns = (_missing_to_cover(n, 2, self.stride) for n in size)
+        if rows or columns:
+            maps = F.pad(maps, (0, columns, 0, rows))
+        x = F.unfold(maps, 2, stride=self.stride).transpose(1, 2)
+        x = self.reduction(x if self.norm is None else self.norm(x))
+        height, width = ((n - 2) // self.stride + 1 for n in maps.shape[2:])
+        return x, (height, width)
+
+
+def _missing_to_cover(length: int, kernel: int, stride: int) -> int:
+    """Return by how much a side has to grow so that windows cover it."""
+    return max((math.ceil(length / stride) - 1) * stride + kernel - length, 0)
 
 
 def resize_position_embedding(

@@ -5,8 +5,8 @@ Paper: He et al., Deep Residual Learning for Image Recognition, CVPR 2016.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Literal, cast
 
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
@@ -23,7 +23,7 @@ class ResidualBlock(nn.Module):
 
     Args:
         out_channels: channels of the output.
-        norm_channels: channels of `bn1`, `bn2`, ...
+        norm_channels: channels of `bn1`, `bn2`, ...; None leaves out the norm of that number.
         downsample: makes the shortcut fit; None where it fits.
         with_cp: compute the branch again in the backward pass instead of keeping its maps.
         norm_cfg: kind of norm; its abbreviation names the norms.
@@ -34,7 +34,7 @@ class ResidualBlock(nn.Module):
     def __init__(
         self,
         out_channels: int,
-        norm_channels: tuple[int, ...],
+        norm_channels: tuple[int | None, ...],
         downsample: nn.Module | None,
         with_cp: bool,
         norm_cfg: Mapping[str, Any],
@@ -46,7 +46,8 @@ class ResidualBlock(nn.Module):
             f"{norm_abbreviation(norm_cfg)}{i + 1}" for i in range(len(norm_channels))
         ]
         for name, channels in zip(self.norm_names, norm_channels, strict=True):
-            self.add_module(name, build_norm_layer(norm_cfg, channels))
+            if channels is not None:
+                self.add_module(name, build_norm_layer(norm_cfg, channels))
         self.relu = nn.ReLU(inplace=True)
         self.downsample = downsample
 
@@ -144,6 +145,12 @@ class Bottleneck(ResidualBlock):
         with_cp: see `ResidualBlock`.
         conv_cfg: kind of convolution.
         norm_cfg: kind of norm.
+        middle_channels: channels inside, where `expansion` does not say.
+        kernel_size: of the convolution in the middle.
+        groups: of the convolution in the middle.
+
+    Raises:
+        ConfigError: for an unknown style.
     """
 
     default_expansion = 4
@@ -160,14 +167,15 @@ class Bottleneck(ResidualBlock):
         with_cp: bool = False,
         conv_cfg: Mapping[str, Any] | None = None,
         norm_cfg: Mapping[str, Any] = BN,
+        middle_channels: int | None = None,
+        kernel_size: int = 3,
+        groups: int = 1,
     ) -> None:
-        if style not in ("pytorch", "caffe"):
-            raise ConfigError(f"style is 'pytorch' or 'caffe', got {style!r}")
-        middle = out_channels // expansion
+        middle = out_channels // expansion if middle_channels is None else middle_channels
         super().__init__(
             out_channels, (middle, middle, out_channels), downsample, with_cp, norm_cfg
         )
-        strides = (1, stride) if style == "pytorch" else (stride, 1)
+        strides = bottleneck_strides(stride, style)
         self.conv1 = build_conv_layer(
             conv_cfg, in_channels, middle, 1, stride=strides[0], bias=False
         )
@@ -175,10 +183,11 @@ class Bottleneck(ResidualBlock):
             conv_cfg,
             middle,
             middle,
-            3,
+            kernel_size,
             stride=strides[1],
-            padding=dilation,
+            padding=kernel_size // 2 * dilation,
             dilation=dilation,
+            groups=groups,
             bias=False,
         )
         self.conv3 = build_conv_layer(conv_cfg, middle, out_channels, 1, bias=False)
@@ -188,6 +197,37 @@ class Bottleneck(ResidualBlock):
         x = self.relu(self.norm(1, self.conv1(x)))
         x = self.relu(self.norm(2, self.conv2(x)))
         return self.norm(3, self.conv3(x))
+
+
+def bottleneck_strides(stride: int, style: Style) -> tuple[int, int]:
+    """Return the strides of the first two convolutions of a bottleneck.
+
+    Raises:
+        ConfigError: for an unknown style.
+    """
+    if style not in ("pytorch", "caffe"):
+        raise ConfigError(f"style is 'pytorch' or 'caffe', got {style!r}")
+    return (1, stride) if style == "pytorch" else (stride, 1)
+
+
+def grouped_channels(channels: int, groups: int, width_per_group: int, base_channels: int) -> int:
+    """Return the channels inside a bottleneck whose middle convolution has groups.
+
+    Args:
+        channels: what they are without groups.
+        groups: number of groups.
+        width_per_group: channels of a group in the first stage.
+        base_channels: channels inside blocks of the first stage without groups.
+    """
+    return channels if groups == 1 else groups * width_per_group * channels // base_channels
+
+
+def zero_last_norms(module: nn.Module) -> None:
+    """Let every residual block below a module start as the identity."""
+    for block in module.modules():
+        if isinstance(block, ResidualBlock):
+            for parameter in block.last_norm.parameters():
+                nn.init.zeros_(parameter)
 
 
 def make_downsample(
@@ -222,7 +262,7 @@ def make_downsample(
 
 
 def make_res_layer(
-    block: type[BasicBlock] | type[Bottleneck],
+    block: type[ResidualBlock],
     num_blocks: int,
     in_channels: int,
     out_channels: int,
@@ -231,9 +271,24 @@ def make_res_layer(
     avg_down: bool = False,
     conv_cfg: Mapping[str, Any] | None = None,
     norm_cfg: Mapping[str, Any] = BN,
+    change_first: bool = True,
     **block_arguments: Any,
 ) -> nn.Sequential:
-    """Return a stage of residual blocks; the first one carries the stride."""
+    """Return a stage of residual blocks; one of them carries the stride and changes the channels.
+
+    Args:
+        block: kind of block.
+        num_blocks: how many.
+        in_channels: channels of the input.
+        out_channels: channels of the output.
+        expansion: `out_channels` relative to the channels inside a block.
+        stride: of the block that changes the size.
+        avg_down: see `make_downsample`.
+        conv_cfg: kind of convolution.
+        norm_cfg: kind of norm.
+        change_first: the first block is the one that changes size and channels, not the last.
+        **block_arguments: further arguments of the blocks.
+    """
     shared: dict[str, Any] = {
         "expansion": block.default_expansion if expansion is None else expansion,
         "conv_cfg": conv_cfg,
@@ -241,6 +296,9 @@ def make_res_layer(
         **block_arguments,
     }
     downsample = make_downsample(in_channels, out_channels, stride, avg_down, conv_cfg, norm_cfg)
-    first = block(in_channels, out_channels, stride=stride, downsample=downsample, **shared)
-    rest = [block(out_channels, out_channels, **shared) for _ in range(num_blocks - 1)]
-    return nn.Sequential(first, *rest)
+    # The kinds of blocks share a signature that their parent does not have.
+    build = cast("Callable[..., ResidualBlock]", block)
+    change = build(in_channels, out_channels, stride=stride, downsample=downsample, **shared)
+    channels = out_channels if change_first else in_channels
+    rest = [build(channels, channels, **shared) for _ in range(num_blocks - 1)]
+    return nn.Sequential(change, *rest) if change_first else nn.Sequential(*rest, change)

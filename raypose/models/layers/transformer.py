@@ -49,6 +49,7 @@ class MultiheadAttention(nn.Module):
         drop_path_rate: see `DropPath`.
         qkv_bias: whether the first projection has a bias.
         layer_scale_init_value: see `LayerScale`; 0 for none.
+        qk_scale: factor of the products of queries and keys; 1 / sqrt(C / heads) by default.
     """
 
     def __init__(
@@ -60,10 +61,12 @@ class MultiheadAttention(nn.Module):
         drop_path_rate: float = 0.0,
         qkv_bias: bool = True,
         layer_scale_init_value: float = 0.0,
+        qk_scale: float | None = None,
     ) -> None:
         super().__init__()
         self.num_heads = num_heads
         self.attn_drop = attn_drop
+        self.qk_scale = qk_scale
         self.qkv = nn.Linear(embed_dims, embed_dims * 3, bias=qkv_bias)
         self.proj = nn.Linear(embed_dims, embed_dims)
         self.proj_drop = nn.Dropout(proj_drop)
@@ -76,7 +79,9 @@ class MultiheadAttention(nn.Module):
         qkv = self.qkv(x).reshape(B, L, 3, self.num_heads, C // self.num_heads)
         queries, keys, values = qkv.permute(2, 0, 3, 1, 4).unbind(0)
         dropout = self.attn_drop if self.training else 0.0
-        x = F.scaled_dot_product_attention(queries, keys, values, dropout_p=dropout)
+        x = F.scaled_dot_product_attention(
+            queries, keys, values, dropout_p=dropout, scale=self.qk_scale
+        )
         x = self.proj(x.transpose(1, 2).reshape(B, L, C))
         return self.out_drop(self.gamma1(self.proj_drop(x)))
 

@@ -10,6 +10,7 @@ from raypose.models.losses.classification import (
     MLECCLoss,
     VariFocalLoss,
 )
+from raypose.models.losses.distillation import FeaLoss, KDLoss
 from raypose.models.losses.heatmap import (
     AdaptiveWingLoss,
     CombinedTargetMSELoss,
@@ -17,7 +18,7 @@ from raypose.models.losses.heatmap import (
     KeypointMSELoss,
     KeypointOHKMMSELoss,
 )
-from raypose.models.losses.mpjpe import MPJPELoss
+from raypose.models.losses.mpjpe import MPJPELoss, MPJPEVelocityJointLoss
 from raypose.models.losses.oks import OKSLoss
 from raypose.models.losses.regression import (
     L1Loss,
@@ -28,28 +29,34 @@ from raypose.models.losses.regression import (
     WingLoss,
 )
 from raypose.models.losses.rle import RLELoss
+from raypose.models.losses.semi_supervision import BoneLoss, SemiSupervisionLoss
 from raypose.models.losses.wrappers import CombinedLoss, MultipleLossWrapper
 
 __all__ = [
     "AdaptiveWingLoss",
     "AssociativeEmbeddingLoss",
     "BCELoss",
+    "BoneLoss",
     "CombinedLoss",
     "CombinedTargetMSELoss",
+    "FeaLoss",
     "FocalHeatmapLoss",
     "InfoNCELoss",
     "IoULoss",
     "JSDiscretLoss",
+    "KDLoss",
     "KLDiscretLoss",
     "KeypointMSELoss",
     "KeypointOHKMMSELoss",
     "L1Loss",
     "MLECCLoss",
     "MPJPELoss",
+    "MPJPEVelocityJointLoss",
     "MSELoss",
     "MultipleLossWrapper",
     "OKSLoss",
     "RLELoss",
+    "SemiSupervisionLoss",
     "SmoothL1Loss",
     "SoftWeightSmoothL1Loss",
     "SoftWingLoss",

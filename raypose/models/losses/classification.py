@@ -160,12 +160,24 @@ class InfoNCELoss(nn.Module):
         self.temperature = temperature
         self.loss_weight = loss_weight
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Return the sum over the N vectors of `features` (N, C)."""
-        unit = F.normalize(features, dim=1)
-        own = torch.arange(len(unit), device=unit.device)
-        similarity = unit @ unit.T / self.temperature
-        return F.cross_entropy(similarity, own, reduction="sum") * self.loss_weight
+    def forward(self, features: Tensor, counted: Tensor | None = None) -> Tensor:
+        """Return the sum over all vectors.
+
+        Args:
+            features: (N, C), or (B, N, C) for B sets of vectors that do not know each other.
+            counted: (N,) or (B, N) bool, which vectors there are; the others are padding.
+        """
+        unit = F.normalize(features, dim=-1)
+        similarity = unit @ unit.mT / self.temperature
+        if counted is not None:
+            # A vector stays in its own row, which would have no finite entry otherwise.
+            own = torch.eye(unit.shape[-2], dtype=torch.bool, device=unit.device)
+            left_out = ~counted[..., None, :] & ~own
+            similarity = similarity.masked_fill(left_out, -torch.inf)
+        losses = -similarity.log_softmax(dim=-1).diagonal(dim1=-2, dim2=-1)
+        if counted is not None:
+            losses = losses * counted
+        return losses.sum() * self.loss_weight
 
 
 @MODELS.register_module()

@@ -140,26 +140,25 @@ def change(configs: Path) -> Change:
 @pytest.mark.parametrize(
     ("variables", "message"),
     [
-        ({"model__neck": {"type": "FPN9"}}, "model.neck.type: unknown neck 'FPN9'"),
         (
-            {"model__backbone__dept": 3},
-            "model.backbone.dept: ResNet takes no argument 'dept'.",
+            {"train_dataloader__dataset": {"type": "MpiDataset", "pipeline": []}},
+            "data.train.dataset.type: unknown dataset 'MpiDataset'. Did you mean 'MpiiDataset'?",
         ),
         (
-            {"train_dataloader__dataset": {"type": "MpiiDataset", "pipeline": []}},
-            "data.train.dataset.type: unknown dataset 'MpiiDataset'",
+            {"train_dataloader__collate_fn": {"type": "mine.collate"}},
+            "train_dataloader.collate_fn: raypose has no 'collate'",
         ),
         (
             {"train_dataloader__sampler": {"type": "MultiSourceSampler"}},
             "train_dataloader.sampler: raypose has no 'MultiSourceSampler'",
         ),
         (
-            {"train_dataloader__collate_fn": {}},
-            "train_dataloader.collate_fn: no counterpart in raypose.",
+            {"train_dataloader__batch_sampler": {}},
+            "train_dataloader.batch_sampler: no counterpart in raypose.",
         ),
         (
-            {"custom_hooks": [{"type": "YOLOXPoseModeSwitchHook"}]},
-            "custom_hooks: raypose has no 'YOLOXPoseModeSwitchHook'",
+            {"custom_hooks": [{"type": "MyHook"}]},
+            "custom_hooks: raypose has no 'MyHook'",
         ),
         (
             {"default_hooks__other": {"type": "NothingHook"}},
@@ -170,8 +169,8 @@ def change(configs: Path) -> Change:
             "optim_wrapper.type: raypose has no 'GradientCumulativeOptimWrapper'",
         ),
         (
-            {"optim_wrapper__constructor": "ForceDefaultOptimWrapperConstructor"},
-            "optim_wrapper.constructor: raypose has no 'ForceDefaultOptimWrapperConstructor'",
+            {"optim_wrapper__constructor": "MyConstructor"},
+            "optim_wrapper.constructor: raypose has no 'MyConstructor'",
         ),
         (
             {"optim_wrapper__paramwise_cfg": {"dcn_offset_lr_mult": 0.1}},
@@ -190,12 +189,35 @@ def change(configs: Path) -> Change:
             "schedules.0.type: unknown schedule 'ReduceOnPlateauLR'",
         ),
         (
-            {"train_dataloader__dataset__pipeline__3__encoder": [{}, {}]},
-            "GenerateTarget.encoder: several codecs have no counterpart in raypose",
+            {
+                "train_dataloader__dataset__pipeline__3__encoder": [
+                    {"type": "MSRAHeatmap"},
+                    {"type": "SPR"},
+                ]
+            },
+            "GenerateTarget.encoder: raypose has one codec, here are MSRAHeatmap, SPR at once",
         ),
         (
-            {"train_dataloader__dataset__pipeline__3__multilevel": True},
-            "GenerateTarget.multilevel: no counterpart in raypose.",
+            {
+                "train_dataloader__dataset__pipeline__3__multilevel": True,
+                "train_dataloader__dataset__pipeline__3__encoder": [
+                    {"type": "MSRAHeatmap", "input_size": [1, 2]},
+                    {"type": "MSRAHeatmap", "input_size": [2, 2]},
+                ],
+            },
+            "GenerateTarget.encoder: its levels have different input_size",
+        ),
+        (
+            {"train_dataloader__dataset__pipeline__3__level": True},
+            "GenerateTarget.level: no counterpart in raypose. Did you mean 'multilevel'?",
+        ),
+        (
+            {"val_evaluator": {"type": "MultiDatasetEvaluator", "metrics": []}},
+            "val_evaluator: raypose has no 'MultiDatasetEvaluator'",
+        ),
+        (
+            {"model": {"type": "DWPoseDistiller", "teacher_cfg": "configs/no.py"}},
+            "model: there is no 'configs/no.py' in the folders above exp.py",
         ),
         (
             {"train_dataloader__dataset__metainfo": {"classes": ["x"]}},
@@ -220,13 +242,35 @@ def test_what_has_no_counterpart_is_refused_by_name(
 ) -> None:
     with pytest.raises(ConfigError) as caught:
         change(**variables)
-    assert any(f"exp.py: {message}" in problem for problem in caught.value.problems)
+    places, found = zip(*(p.split(": ", 1) for p in caught.value.problems), strict=True)
+    assert any(problem.startswith(message) for problem in found)
+    assert all("exp.py" in place or "default_runtime.py" in place for place in places)
+
+
+def test_a_refusal_says_where_it_stands(configs: Path) -> None:
+    path = configs / "mouse" / "exp.py"
+    text = path.read_text().replace("'TopdownAffine'", "'TopdownAffin'")
+    path.write_text(text.replace("norm_decay_mult=0", "norm_dekay_mult=0"))
+    with pytest.raises(ConfigError) as caught:
+        import_mmpose(path)
+    lines = {problem.split(": ", 2)[1]: problem for problem in caught.value.problems}
+    numbers = [
+        next(i for i, line in enumerate(path.read_text().splitlines(), 1) if word in line)
+        for word in ("TopdownAffin'", "norm_dekay_mult")
+    ]
+    crop, decay = (
+        lines[key]
+        for key in ("data.train.pipeline.2.type", "optim_wrapper.paramwise_cfg.norm_dekay_mult")
+    )
+    assert crop.startswith(f"{path}:{numbers[0]}: ")
+    assert "Did you mean 'TopdownAffine'?" in crop
+    assert decay.startswith(f"{path}:{numbers[1]}: ")
 
 
 def test_everything_that_is_refused_comes_at_once(change: Change) -> None:
     with pytest.raises(ConfigError) as caught:
         change(
-            model__neck={"type": "FPN9"},
+            param_scheduler={"type": "NothingLR"},
             custom_hooks=[{"type": "AHook"}, {"type": "BHook"}],
         )
     assert len(caught.value.problems) == 3
@@ -235,6 +279,28 @@ def test_everything_that_is_refused_comes_at_once(change: Change) -> None:
 @pytest.mark.parametrize(
     ("variables", "note"),
     [
+        (
+            {"model__neck": {"type": "FPN9"}},
+            "Not in this raypose: model.neck.type: unknown neck 'FPN9'",
+        ),
+        (
+            {"model__backbone__dept": 3},
+            "Not in this raypose: model.backbone.dept: ResNet takes no argument 'dept'.",
+        ),
+        ({"train_dataloader__drop_last": True}, "the last batch of an epoch is filled up"),
+        ({"train_dataloader__sampler__shuffle": False}, "training samples are shuffled"),
+        (
+            {"train_dataloader__dataset__filter_cfg": {"min_size": 32}},
+            "filter_cfg.min_size is left out; MMPose ignores it",
+        ),
+        (
+            {"train_dataloader__dataset__pipeline__0__backend_args": {"backend": "petrel"}},
+            "files are read from paths and not through 'petrel'",
+        ),
+        (
+            {"train_dataloader__dataset__pipeline__3__target_type": "heatmap"},
+            "GenerateTarget.target_type is left out; MMPose ignores it",
+        ),
         (
             {"test_evaluator": {"type": "EPE"}},
             "test_evaluator differs from val_evaluator and is left out",
@@ -276,12 +342,182 @@ def test_decay_by_layer_becomes_what_mmpose_really_does(change: Change) -> None:
     assert "MMPose's layer-wise decay ignores paramwise_cfg custom_keys" in translation.notes
 
 
-def test_a_dataset_that_differs_from_coco_only_by_its_skeleton(
-    change: Change, configs: Path
-) -> None:
-    info = (configs / "_base_" / "datasets" / "mouse.py").read_text()
-    (configs / "_base_" / "datasets" / "fly.py").write_text(info.replace("'mouse'", "'fly'"))
-    dataset = {"type": "FlyDataset", "ann_file": "a.json", "pipeline": []}
+def test_a_dataset_brings_the_skeleton_of_its_class(change: Change) -> None:
+    dataset = {"type": "FlyDataset", "ann_file": "a.json", "lazy_init": False, "pipeline": []}
     data = change(train_dataloader__dataset=dataset).data
-    assert data["data"]["train"]["dataset"] == {"type": "CocoDataset", "ann_file": "a.json"}
-    assert data["skeleton"]["name"] == "fly"
+    assert data["data"]["train"]["dataset"] == {"type": "FlyDataset", "ann_file": "a.json"}
+    assert data["skeleton"] == "fly"
+
+
+def test_a_description_that_is_not_there_is_the_built_in_one(change: Change) -> None:
+    info = {"from_file": "configs/_base_/datasets/ap10k.py"}
+    assert change(train_dataloader__dataset__metainfo=info).data["skeleton"] == "ap10k"
+
+
+def test_weights_that_are_not_one_for_each_keypoint(configs: Path) -> None:
+    info = configs / "_base_" / "datasets" / "mouse.py"
+    info.write_text(info.read_text().replace("[1., 1.5, 1.5]", "[1., 1.5]"))
+    path = configs / "mouse" / "exp.py"
+    translation = translate(read_mmpose_config(path), path)
+    assert "weights" not in translation.data["skeleton"]
+    assert "joint_weights of 'mouse' are left out: 2 numbers for 3 keypoints" in translation.notes
+
+
+CONVERTER = {"type": "KeypointConverter", "num_keypoints": 3, "mapping": ((0, 0), (1, 1))}
+CLOSER = [{"type": "LoadImage"}, {"type": "RandomBBoxTransform", "rotate_factor": 0}]
+
+
+def combined(*datasets: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"type": "CombinedDataset", "metainfo": MOUSE, "datasets": datasets, **more}
+
+
+MOUSE = {"from_file": "configs/_base_/datasets/mouse.py"}
+
+
+def test_combined_datasets(change: Change) -> None:
+    coco = {"type": "CocoDataset", "data_root": "data/mouse/", "ann_file": "coco.json"}
+    parts = [
+        {"type": "RepeatDataset", "times": 3, "dataset": {**coco, "pipeline": [CONVERTER]}},
+        combined(
+            {"type": "AicDataset", "ann_file": "aic.json", "pipeline": [CONVERTER, *CLOSER]},
+            {"type": "LapaDataset", "ann_file": "lapa.json", "pipeline": [*CLOSER]},
+            test_mode=False,
+        ),
+        {**coco, "metainfo": MOUSE},
+    ]
+    pipeline = [{"type": "LoadImage"}, {"type": "PackPoseInputs"}]
+    data = change(train_dataloader__dataset=combined(*parts, pipeline=pipeline)).data
+    assert data["skeleton"]["name"] == "mouse"
+    split = data["data"]["train"]
+    mapped = {**CONVERTER, "mapping": [[0, 0], [1, 1]]}
+    there = {"data_root": "${data_root}", "ann_file": "coco.json"}
+    first, aic, lapa, last = split["dataset"]["datasets"]
+    assert first == {
+        "type": "RepeatDataset",
+        "times": 3,
+        "dataset": {"type": "CocoDataset", **there, "skeleton": "coco"},
+        "pipeline": [mapped],
+    }
+    assert aic == {"type": "AicDataset", "ann_file": "aic.json", "pipeline": [mapped]}
+    assert lapa == {"type": "LapaDataset", "ann_file": "lapa.json"}
+    assert last["skeleton"]["name"] == "mouse"
+    own = {"type": "ForDatasets", "positions": [1, 2], "transforms": CLOSER}
+    assert split["pipeline"] == [own, {"type": "LoadImage"}]
+    assert split["switch"]["pipeline"][0] == own
+
+
+def test_modes_that_switch_become_a_switch_of_data_and_attributes(change: Change) -> None:
+    coco = {"type": "CocoDataset", "ann_file": "coco.json"}
+    aic = {"type": "AicDataset", "ann_file": "aic.json"}
+    data = change(
+        train_cfg={"max_epochs": 10},
+        train_dataloader__dataset=combined(
+            combined(aic, aic), coco, sample_ratio_factor=[0.5, 1], pipeline=[]
+        ),
+        custom_hooks=[
+            {
+                "type": "YOLOXPoseModeSwitchHook",
+                "num_last_epochs": 3,
+                "new_train_dataset": coco,
+                "new_train_pipeline": [{"type": "LoadImage"}],
+            },
+            {"type": "RTMOModeSwitchHook", "epoch_attributes": {4: {"loss.loss_weight": 2.0}}},
+        ],
+    ).data
+    split = data["data"]["train"]
+    assert split["sample_ratio_factor"] == [0.5, 0.5, 1.0]
+    assert split["switch"] == {
+        "epoch": 7,
+        "sample_ratio_factor": [0.0, 0.0, 1.0],
+        "pipeline": [{"type": "LoadImage"}],
+    }
+    assert data["train"]["model_switches"] == [
+        {"epoch": 4, "set": {"head.loss.loss_weight": 2.0}},
+        {"epoch": 7, "set": {"head.use_aux_loss": True}},
+    ]
+
+
+def test_skeletons_that_losses_name_are_put_in_their_place(change: Change) -> None:
+    loss = {"type": "OKSLoss", "metainfo": "configs/_base_/datasets/mouse.py"}
+    head = change(model__head__loss=loss).data["model"]["head"]
+    assert head["loss"]["metainfo"]["name"] == "mouse"
+
+
+def test_a_dataset_to_switch_to_that_is_no_part_is_refused(change: Change) -> None:
+    other = {"type": "CocoDataset", "ann_file": "other.json"}
+    hook = {"type": "YOLOXPoseModeSwitchHook", "new_train_dataset": other}
+    with pytest.raises(ConfigError, match="new_train_dataset: raypose trains on parts of one"):
+        change(custom_hooks=[hook], train_cfg={"max_epochs": 30})
+
+
+def test_shares_that_raypose_cannot_take_are_refused(change: Change) -> None:
+    part = {"type": "CocoDataset", "ann_file": "coco.json"}
+    inner = combined(part, sample_ratio_factor=[0.5])
+    with pytest.raises(ConfigError, match="sample_ratio_factor: only the outermost dataset"):
+        change(train_dataloader__dataset=combined(inner, pipeline=[]))
+    with pytest.raises(ConfigError, match="sample_ratio_factor: one number for each part"):
+        change(train_dataloader__dataset=combined(sample_ratio_factor=[0.5], pipeline=[]))
+
+
+def test_levels_become_one_codec(change: Change) -> None:
+    sizes = {"input_size": (192, 256), "heatmap_size": (48, 64)}
+    levels = [{"type": "MegviiHeatmap", **sizes, "kernel_size": k} for k in (11, 9)]
+    data = change(
+        train_dataloader__dataset__pipeline__3__encoder=levels,
+        train_dataloader__dataset__pipeline__3__multilevel=True,
+        model__head__decoder=levels[-1],
+    ).data
+    assert data["codec"] == {
+        "type": "MultilevelHeatmap",
+        "input_size": [192, 256],
+        "heatmap_size": [48, 64],
+        "levels": [
+            {"type": "MegviiHeatmap", "kernel_size": 11},
+            {"type": "MegviiHeatmap", "kernel_size": 9},
+        ],
+    }
+    assert data["model"]["head"]["decoder"]["kernel_size"] == 9
+
+
+def test_models_that_are_named_by_their_config(change: Change) -> None:
+    model = {"type": "DWPoseDistiller", "teacher_cfg": "configs/mouse/exp.py", "two_dis": True}
+    teacher = change(model=model).data["model"]["teacher_cfg"]
+    assert teacher["backbone"] == {"type": "ResNet", "depth": 18}
+
+
+def test_a_flip_of_encoded_targets_comes_before_they_are_made(change: Change) -> None:
+    center = {"center_mode": "static", "center_x": 0.0}
+    flip = {
+        "type": "RandomFlipAroundRoot",
+        "keypoints_flip_cfg": center,
+        "target_flip_cfg": center,
+        "flip_label": True,
+    }
+    encode = {"type": "GenerateTarget", "encoder": {"type": "MotionBERTLabel"}}
+    data = change(train_dataloader__dataset__pipeline=[encode, flip]).data
+    assert data["data"]["train"]["pipeline"] == [
+        {
+            "type": "RandomFlipAroundRoot",
+            "keypoints_flip_cfg": {"center_mode": "image"},
+            "target_flip_cfg": center,
+            "flip_camera": True,
+        }
+    ]
+    with pytest.raises(ConfigError, match="flip_label about another center than 0"):
+        change(train_dataloader__dataset__pipeline=[encode, {**flip, "target_flip_cfg": {}}])
+
+
+def test_an_evaluator_of_metrics(change: Change) -> None:
+    evaluator = {"type": "Evaluator", "metrics": [{"type": "EPE"}, {"type": "AUC"}]}
+    assert change(val_evaluator=evaluator).data["metrics"] == [{"type": "EPE"}, {"type": "AUC"}]
+
+
+def test_forced_settings_keep_their_name(change: Change) -> None:
+    translation = change(
+        optim_wrapper__constructor="ForceDefaultOptimWrapperConstructor",
+        optim_wrapper__paramwise_cfg__force_default_settings=True,
+    )
+    assert translation.data["optimizer"]["paramwise"] == {
+        "norm_decay_mult": 0,
+        "force_default_settings": True,
+    }

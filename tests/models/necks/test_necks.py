@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from raypose.errors import ConfigError
-from raypose.models.necks import FeatureMapProcessor, GlobalAveragePooling
+from raypose.errors import ConfigError, RayposeError
+from raypose.models.necks import CSPNeXtPAFPN, FeatureMapProcessor, GlobalAveragePooling
 from tests.models.drawn_weights import normal_input
 
 
@@ -39,3 +39,29 @@ def test_inputs_stay_as_they_are() -> None:
 def test_scale_factor_is_positive() -> None:
     with pytest.raises(ConfigError, match="scale_factor is positive, got 0"):
         FeatureMapProcessor(scale_factor=0)
+
+
+@pytest.mark.parametrize("use_depthwise", [False, True])
+def test_paths_between_maps(use_depthwise: bool) -> None:
+    neck = CSPNeXtPAFPN(
+        [4, 8, 12], 6, out_indices=(2, 0), num_csp_blocks=1, use_depthwise=use_depthwise
+    ).eval()
+    maps = [normal_input((1, c, 32 // s, 16 // s)) for c, s in ((4, 1), (8, 2), (12, 4))]
+
+    coarse, fine = neck(maps)
+
+    assert coarse.shape == (1, 6, 8, 4)
+    assert fine.shape == (1, 6, 32, 16)
+    for i in range(3):
+        other = [m + (j == i) for j, m in enumerate(maps)]
+        assert not torch.allclose(neck(other)[0], coarse)
+        assert not torch.allclose(neck(other)[1], fine)
+
+
+def test_maps_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(RayposeError, match="built for 2 maps, got 1"):
+        CSPNeXtPAFPN([4, 8], None, out_indices=(0,))([normal_input((1, 4, 8, 8))])
+    with pytest.raises(ConfigError, match=r"out_indices are within 0 ... 1 for 2 maps"):
+        CSPNeXtPAFPN([4, 8], None)
+    with pytest.raises(ConfigError, match="upsample_cfg: Upsample takes no argument 'scale'"):
+        CSPNeXtPAFPN([4, 8], None, (0,), upsample_cfg={"scale": 2})
