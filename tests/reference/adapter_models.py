@@ -69,7 +69,9 @@ def predict(
     if isinstance(model, BottomupPoseEstimator):
         model.required_head().skeleton = _skeleton(metas[0])
     results = [_result(poses) for poses in model.predict(_batch(model, images, metas))]
-    if isinstance(model.head, MotionRegressionHead):  # the reference has an axis for the person
+    if isinstance(
+        getattr(model, "head", None), MotionRegressionHead
+    ):  # the reference has an axis for the person
         results = [{name: value[None] for name, value in result.items()} for result in results]
     return results
 
