@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from raypose.errors import ConfigError
+from raypose.errors import ConfigError, RayposeError
 from raypose.registry import MODELS
 from raypose.structures import Skeleton
 
@@ -79,7 +79,15 @@ class PoseOKS(nn.Module):
             target: (..., K, 2), pixels.
             target_weights: (..., K), 0 for keypoints that do not count.
             areas: (...) sizes of the instances, square pixels.
+
+        Raises:
+            RayposeError: for another number of keypoints than the skeleton has.
         """
+        if self.sigmas is not None and len(self.sigmas) != output.shape[-2]:
+            raise RayposeError(
+                f"PoseOKS has sigmas of {len(self.sigmas)} keypoints, poses have "
+                f"{output.shape[-2]}; give oks_calculator the metainfo of your skeleton"
+            )
         distance = torch.linalg.vector_norm(output - target, dim=-1)
         distance = distance / areas.sqrt().clamp(min=1e-8)[..., None]
         if self.sigmas is not None:

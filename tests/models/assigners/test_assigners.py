@@ -196,5 +196,7 @@ def test_nobody_gets_nothing() -> None:
 def test_mistakes_are_named() -> None:
     with pytest.raises(ConfigError, match="dynamic_k_indicator is 'iou' or 'oks', got 'giou'"):
         SimOTAAssigner(dynamic_k_indicator="giou")
+    with pytest.raises(RayposeError, match="sigmas of 17 keypoints, poses have 13"):
+        PoseOKS()(*[torch.zeros(1, 13, 2)] * 2, torch.ones(1, 13), torch.ones(1))
     with pytest.raises(ConfigError, match="has no sigmas"):
         PoseOKS({"name": "bare", "keypoints": ["a", "b"]})
