@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import signal
 import sys
 import threading
@@ -22,13 +23,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: the words after `raypose`, those of the process by default.
 
     Returns:
-        The exit status: 0, 2 for a mistake of the user, 130 after Ctrl-C.
+        The exit status: 0, 2 for a mistake of the user, 130 after Ctrl-C, 141 when nobody reads on.
     """
     options = _parse(arguments)
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
     logging.getLogger("raypose").setLevel(logging.INFO)
     try:
         options.run(options)
+    except BrokenPipeError:
+        # Who read our output (`| head`) has left; nor can what is still buffered be written.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except (RayposeError, FileNotFoundError, PermissionError, ConnectionError) as error:
         lead = "the config cannot be used:\n" if isinstance(error, ConfigError) else ""
         print(f"raypose: {lead}{error}", file=sys.stderr)

@@ -225,3 +225,12 @@ def test_serve_answers_until_it_is_told_to_stop(run: Path, tmp_path: Path) -> No
     process.send_signal(signal.SIGTERM)
     assert process.wait(60) == 0
     process.stdout.close()
+
+
+def test_a_reader_that_leaves_is_no_mistake() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "raypose.cli", "weights", "list"]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, timeout=60, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, b"")
