@@ -13,6 +13,7 @@ from raypose.codecs.motionbert_label import MotionBERTLabel
 from raypose.codecs.msra_heatmap import MSRAHeatmap
 from raypose.codecs.multilevel_heatmap import MultilevelHeatmap
 from raypose.codecs.regression_label import RegressionLabel
+from raypose.codecs.simcc_3d_label import SimCC3DLabel
 from raypose.codecs.simcc_label import SimCCLabel
 from raypose.codecs.spr import SPR
 from raypose.codecs.udp_heatmap import UDPHeatmap
@@ -32,6 +33,7 @@ __all__ = [
     "MultilevelHeatmap",
     "RegressionLabel",
     "SPR",
+    "SimCC3DLabel",
     "SimCCLabel",
     "UDPHeatmap",
     "VideoPoseLifting",

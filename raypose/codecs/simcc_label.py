@@ -82,17 +82,16 @@ class SimCCLabel(BaseKeypointCodec):
         pair = [sigma, sigma] if isinstance(sigma, (int, float)) else list(sigma)
         if len(pair) != 2:
             raise RayposeError(f"sigma is one number or (x, y), got {pair}")
-        self.input_size = size_pair("input_size", input_size)
+        self.input_size: tuple[int, ...] = size_pair("input_size", input_size)
         self.smoothing_type = smoothing_type
-        self.sigma = (float(pair[0]), float(pair[1]))
+        self.sigma: tuple[float, ...] = (float(pair[0]), float(pair[1]))
         self.simcc_split_ratio = simcc_split_ratio
         self.label_smooth_weight = label_smooth_weight
         self.normalize = normalize
         self.use_dark = use_dark
         self.decode_visibility = decode_visibility
         self.decode_beta = decode_beta
-        w, h = self.input_size
-        self.simcc_size = (round(w * simcc_split_ratio), round(h * simcc_split_ratio))
+        self.simcc_size = self._bins_of_axes()
 
     def encode(
         self, keypoints: Tensor, keypoints_visible: Tensor | None = None, **annotations: Any
@@ -123,30 +122,49 @@ class SimCCLabel(BaseKeypointCodec):
         Raises:
             RayposeError: if the vectors are not of the codec's length.
         """
-        x, y = (values.detach().float() for values in encoded)
-        if (x.shape[-1], y.shape[-1]) != self.simcc_size:
-            raise RayposeError(
-                f"SimCCLabel with input_size {list(self.input_size)} and simcc_split_ratio "
-                f"{self.simcc_split_ratio} decodes {self.simcc_size[0]} bins in x and "
-                f"{self.simcc_size[1]} in y, got {x.shape[-1]} and {y.shape[-1]}"
-            )
-        if x.ndim == 3:
-            x, y = x[:, None], y[:, None]
+        x, y = self._vectors(encoded)
         bins, scores = simcc_maximum(x, y)
         if self.use_dark:
-            refined = [
-                refine_simcc_dark(
-                    bins[..., axis].flatten(), values.flatten(0, -2), self._blur_kernel_size(axis)
-                )
-                for axis, values in enumerate((x, y))
-            ]
-            bins = torch.stack(refined, dim=-1).view(bins.shape)
+            bins = self._refined(bins, (x, y))
         keypoints = bins / self.simcc_split_ratio
         if not self.decode_visibility:
             return keypoints, scores
         beta_x, beta_y = (self.decode_beta * sigma for sigma in self.sigma)
         _, visibility = simcc_maximum(x * beta_x, y * beta_y, apply_softmax=True)
         return keypoints, (scores, visibility)
+
+    def _bins_of_axes(self) -> tuple[int, ...]:
+        return tuple(round(size * self.simcc_split_ratio) for size in self.input_size)
+
+    def _vectors(self, encoded: Sequence[Tensor]) -> list[Tensor]:
+        """Return the vectors of each axis as float32 (B, N, K, W).
+
+        Raises:
+            RayposeError: if they are not of the codec's length.
+        """
+        vectors = [values.detach().float() for values in encoded]
+        lengths = tuple(values.shape[-1] for values in vectors)
+        if lengths != self.simcc_size:
+            first, *others = self.simcc_size
+            wanted = f"{first} bins in x" + "".join(
+                f" and {bins} in {axis}" for axis, bins in zip("yz", others, strict=False)
+            )
+            raise RayposeError(
+                f"{type(self).__name__} with input_size {list(self.input_size)} and "
+                f"simcc_split_ratio {self.simcc_split_ratio} decodes {wanted}, got "
+                + " and ".join(map(str, lengths))
+            )
+        return [values[:, None] if values.ndim == 3 else values for values in vectors]
+
+    def _refined(self, bins: Tensor, vectors: Sequence[Tensor]) -> Tensor:
+        """Move the maxima (..., axes) of the vectors of each axis by a Newton step."""
+        refined = [
+            refine_simcc_dark(
+                bins[..., axis].flatten(), values.flatten(0, -2), self._blur_kernel_size(axis)
+            )
+            for axis, values in enumerate(vectors)
+        ]
+        return torch.stack(refined, dim=-1).view(bins.shape)
 
     def _labels(self, bins: Tensor, drawn: Tensor, axis: int) -> Tensor:
         """Labels (..., W) with their centre at `bins` (...), zeros where not drawn.

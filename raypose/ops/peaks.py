@@ -73,6 +73,23 @@ def simcc_maximum(
     return _locations([x_index, y_index], torch.minimum(x_values, y_values))
 
 
+def simcc_3d_maximum(simcc_x: Tensor, simcc_y: Tensor, simcc_z: Tensor) -> tuple[Tensor, Tensor]:
+    """Find the bins with the largest response on three axes.
+
+    Args:
+        simcc_x: (..., Wx).
+        simcc_y: (..., Wy).
+        simcc_z: (..., Wz).
+
+    Returns:
+        Locations (..., 3) and values (...) as of `simcc_maximum`; z has no part in the values.
+    """
+    x_values, x_index = first_maximum(simcc_x)
+    y_values, y_index = first_maximum(simcc_y)
+    _, z_index = first_maximum(simcc_z)
+    return _locations([x_index, y_index, z_index], torch.minimum(x_values, y_values))
+
+
 def simcc_normalized(simcc: Tensor, sigma: float | None = None) -> Tensor:
     """Bring SimCC vectors into 0..1.
 

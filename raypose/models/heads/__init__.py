@@ -15,6 +15,7 @@ from raypose.models.heads.multi_stage_head import MultiStageHead
 from raypose.models.heads.regression_head import RegressionHead, RLEHead
 from raypose.models.heads.rtmcc_head import RTMCCHead
 from raypose.models.heads.rtmo_head import RTMOHead
+from raypose.models.heads.rtmw3d_head import RTMW3DHead
 from raypose.models.heads.rtmw_head import RTMWHead
 from raypose.models.heads.simcc_head import SimCCHead
 from raypose.models.heads.temporal_regression_head import TemporalRegressionHead
@@ -40,6 +41,7 @@ __all__ = [
     "RLEHead",
     "RTMCCHead",
     "RTMOHead",
+    "RTMW3DHead",
     "RTMWHead",
     "RegressionHead",
     "SimCCHead",

@@ -10,6 +10,7 @@ from raypose.models.losses.classification import (
     MLECCLoss,
     VariFocalLoss,
 )
+from raypose.models.losses.classification_3d import KLDiscretLossWithWeight
 from raypose.models.losses.distillation import FeaLoss, KDLoss
 from raypose.models.losses.heatmap import (
     AdaptiveWingLoss,
@@ -46,6 +47,7 @@ __all__ = [
     "JSDiscretLoss",
     "KDLoss",
     "KLDiscretLoss",
+    "KLDiscretLossWithWeight",
     "KeypointMSELoss",
     "KeypointOHKMMSELoss",
     "L1Loss",

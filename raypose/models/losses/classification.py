@@ -244,6 +244,11 @@ class KLDiscretLoss(nn.Module):
         )
         if self.use_target_weight:
             divergence = divergence * required_weight(self, target_weight).reshape(-1, K)
+        return self._total(divergence)
+
+    def _total(self, divergence: Tensor) -> Tensor:
+        """Return the sum of divergences (N, K), those of `mask` by their weight, divided by K."""
+        K = divergence.shape[1]
         if self.mask is not None:
             divergence = divergence * torch.ones(K, device=divergence.device).index_fill(
                 0, self.mask, self.mask_weight
