@@ -32,9 +32,6 @@ from raypose.structures import PoseBatch
 from raypose.training.order import SampleOrder, SamplePool
 from raypose.training.train_step import TrainStep
 
-# Seconds after which Ray Data has filled the part of the object store that it takes.
-_AHEAD = 30.0
-
 
 def main() -> None:
     """Measure and print."""
@@ -43,6 +40,9 @@ def main() -> None:
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     parser.add_argument("--steps", type=int, default=40, help="for each measurement")
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument(
+        "--ahead", type=float, default=120, help="seconds until Ray Data has loaded all it may"
+    )
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
     config = load_config(arguments.config, arguments.overrides)
@@ -57,7 +57,7 @@ def main() -> None:
             for name in ("free", "paced"):
                 with _paused(name == "paced"), _stream(config, order, splits) as batches:
                     first = next(batches)
-                    time.sleep(_AHEAD)
+                    time.sleep(arguments.ahead)
                     fed = rate(step, batches, arguments.steps)
                 alone = rate(step, repeat(first), arguments.steps)
                 print(f"{name:6} {fed:6.2f} steps/s, {fed / alone:.0%} of {alone:.2f} alone")
