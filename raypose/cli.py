@@ -194,7 +194,7 @@ def _annotate(options: argparse.Namespace) -> None:
 
 def _serve(options: argparse.Namespace) -> None:
     from raypose.config import load_serve_config
-    from raypose.distributed.serve import run, stop
+    from raypose.distributed.serving import run, stop
     from raypose.distributed.session import ray_session
 
     section = load_serve_config(options.config, options.overrides)

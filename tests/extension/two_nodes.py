@@ -27,7 +27,7 @@ from ray.data import DataContext
 from raypose.config import Config, load_config
 from raypose.config.sections import ServeSection
 from raypose.distributed.annotate import annotate
-from raypose.distributed.serve import run
+from raypose.distributed.serving import run
 from raypose.distributed.session import quiet_ray_data
 from raypose.distributed.train import train
 from raypose.inference.annotation_job import AnnotationJob

@@ -25,7 +25,7 @@ from raypose.config.sections import (
     PoseStageSection,
     ServeSection,
 )
-from raypose.distributed import serve
+from raypose.distributed import serving as serve
 from raypose.errors import CheckpointError, ConfigError, RayposeError
 from raypose.inference import Predictor
 from raypose.ops.image_files import decode_image

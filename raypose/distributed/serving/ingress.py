@@ -11,7 +11,7 @@ from ray import serve
 from ray.serve.exceptions import BackPressureError
 
 from raypose.config.sections import ServeSection
-from raypose.distributed.pose_request import PoseRequest, check_key, read_pose_request
+from raypose.distributed.serving.requests import PoseRequest, check_key, read_pose_request
 from raypose.inference.annotation_table import instances_of
 from raypose.structures import Poses
 

@@ -9,14 +9,14 @@ from ray import serve
 from ray.serve.config import BackpressureConfig
 
 from raypose.config.sections import ServeSection, StageSection
-from raypose.distributed.deployments import (
+from raypose.distributed.serving.deployments import (
     DetectorDeployment,
     LifterDeployment,
     PoseDeployment,
     load_served_detector,
     load_served_pose,
 )
-from raypose.distributed.ingress import Ingress
+from raypose.distributed.serving.ingress import Ingress
 from raypose.distributed.session import ClusterSize
 from raypose.errors import ConfigError, RayposeError
 from raypose.inference.loading import load_lift_stage

@@ -16,7 +16,7 @@ import pytest
 from fastapi import FastAPI, Request
 
 from raypose.config.sections import ServeSection
-from raypose.distributed.pose_request import check_key, read_pose_request
+from raypose.distributed.serving.requests import check_key, read_pose_request
 
 LIMIT = 100_000
 
