@@ -133,39 +133,40 @@ def _windowed(
     """Gaussians in windows; the window's corner is truncated towards 0, as the reference does."""
     B, N, K, _ = keypoints.shape
     W, H = (int(cells) for cells in heatmap_size)
-    sigma = _unsqueezed(sigma)
+    sigma = _unsqueezed(_unsqueezed(sigma))  # (B, N, 1, 1) beside points (B, N, K, 2)
     radius, length = 3 * sigma, 6 * sigma + 1
     middle = length // 2
     longest = float(length.max()) if isinstance(length, Tensor) else length
     steps = torch.arange(math.ceil(longest), device=keypoints.device)
+    limits = W + (H - W) * torch.arange(2, device=keypoints.device)  # (W, H), without a copy
 
+    nearest = (keypoints + 0.5).long()
+    first, last = (nearest - radius).long(), (nearest + radius + 1).long()
     labelled = keypoints_visible >= 0.5
-    inside = torch.ones_like(labelled)
-    cells, profiles = [], []
-    for axis, limit in enumerate((W, H)):
-        position = keypoints[..., axis]
-        nearest = (position + 0.5).long()
-        first = (nearest - radius).long()
-        last = (nearest + radius + 1).long()
-        inside &= (first < limit) & (last >= 0)
-        center = middle + (position - nearest) if exact_center else middle
-        distance = steps - _unsqueezed(center)
-        profile = torch.exp(distance**2 / (-2 * _unsqueezed(sigma) ** 2)).to(keypoints.dtype)
-        cell = first[..., None] + steps  # (B, N, K, P)
-        reached = (cell >= 0) & (cell < last.clamp(max=limit)[..., None])
-        profiles.append(profile * (reached & (steps < _unsqueezed(length))))
-        cells.append(cell.clamp_(0, limit - 1))
-    (x, y), (columns, rows) = profiles, cells
-    y = y * (labelled & inside)[..., None]
+    inside = ((first < limits) & (last >= 0)).all(dim=-1)
+    center = middle + (keypoints - nearest) if exact_center else middle
+    distance = steps - _unsqueezed(center)
+    profiles = torch.exp(distance**2 / (-2 * _unsqueezed(sigma) ** 2)).to(keypoints.dtype)
+    cells = first[..., None] + steps  # (B, N, K, 2, P)
+    reached = (cells >= 0) & (cells < torch.minimum(last, limits)[..., None])
+    reached &= (labelled & inside)[..., None, None]
+    if isinstance(length, Tensor):
+        reached &= steps < _unsqueezed(length)
+    x, y = (profiles * reached).unbind(dim=-2)
+    columns, rows = cells[..., 0, :].clamp_(0, W - 1), cells[..., 1, :].clamp_(0, H - 1)
     weights = torch.where(labelled & ~inside, 0.0, keypoints_visible)
     if N == 1:  # whole rows are faster to write than windows are to scatter
         x = x.new_zeros(B, K, W).scatter_add_(-1, columns[:, 0], x[:, 0])
         y = y.new_zeros(B, K, H).scatter_add_(-1, rows[:, 0], y[:, 0])
         return _outer(x, y), weights
-    maps = torch.arange(B * K, device=x.device).view(B, 1, K, 1)
-    index = ((maps * H + rows) * W)[..., None] + columns[..., None, :]
-    heatmaps = x.new_zeros(B * K * H * W)
-    heatmaps.scatter_reduce_(0, index.flatten(), _outer(x, y).flatten(), "amax")
+    first_rows = H * torch.arange(K, device=x.device)[:, None]
+    index = ((first_rows + rows) * W)[..., None] + columns[..., None, :]  # (B, N, K, P, P)
+    heatmaps, windows = x.new_empty(B, K * H * W), _outer(x, y)
+    # On a CPU sample after sample: what was just set to zero is still in the cache.
+    size = 1 if x.device.type == "cpu" else max(B, 1)
+    parts = (values.flatten(1).split(size) for values in (heatmaps, index, windows))
+    for maps, where, values in zip(*parts, strict=True):
+        maps.zero_().scatter_reduce_(1, where, values, "amax")
     return heatmaps.view(B, K, H, W), weights
 
 

@@ -44,7 +44,8 @@ def offset_heatmap(
         keypoints = keypoints.gather(1, last[..., None].expand(B, 1, K, 2))
     center, shown = keypoints[:, 0], labelled.any(dim=1)
 
-    heatmaps = keypoints.new_zeros(B, K, 3, H, W)
+    heatmaps = keypoints.new_empty(B, K, 3, H, W)
+    heatmaps[:, :, 0] = 0
     # Two cells more than the radius on each side hold every cell of the disc.
     steps = torch.arange(2 * math.ceil(radius) + 3, device=center.device)
     rows_columns, squares = [], []

@@ -37,11 +37,14 @@ def refine_keypoints(
     """
     H, W = heatmaps.shape[-2:]
     x, y = points.long().unbind(-1)
-    right, left = (_take(heatmaps, index, y, x + step) for step in (1, -1))
-    below, above = (_take(heatmaps, index, y + step, x) for step in (1, -1))
     x_movable = (x > 1) & (x < W - 1) & (y > 0) & (y < H)
     y_movable = (y > 1) & (y < H - 1) & (x > 0) & (x < W)
-    least = tolerance * _take(heatmaps, index, y, x).abs()
+    peak = (index * H + y) * W + x
+    cells = torch.stack([peak, peak + 1, peak - 1, peak + W, peak - W])
+    values = heatmaps.reshape(-1)
+    # Beyond the border lie cells of other rows or maps; but there an axis does not move.
+    peaks, right, left, below, above = values[cells.clamp_(0, len(values) - 1)]
+    least = tolerance * peaks.abs()
     steps = [
         difference.sign() * (movable & (difference.abs() > least))
         for difference, movable in ((right - left, x_movable), (below - above, y_movable))

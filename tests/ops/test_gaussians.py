@@ -67,6 +67,29 @@ def test_instances_meet_at_the_larger_value(draw: Draw) -> None:
 
 
 @pytest.mark.parametrize("draw", DRAWS)
+@pytest.mark.parametrize("N", [1, 4])
+def test_samples_do_not_touch_each_other(draw: Draw, N: int) -> None:
+    points, visible = keypoints(N), torch.ones(2, N, 3)
+
+    together, _ = draw((20, 16), points, visible, 1.5)
+
+    alone = [draw((20, 16), points[b : b + 1], visible[b : b + 1], 1.5)[0] for b in range(2)]
+    assert torch.equal(together, torch.cat(alone))
+
+
+@pytest.mark.parametrize("draw", DRAWS)
+@pytest.mark.parametrize("N", [1, 4])
+def test_drawing_reads_nothing_back_from_the_device(draw: Draw, N: int) -> None:
+    # A meta tensor has no values: reading one, as a wait for a GPU would, raises.
+    heatmaps, weights = draw(
+        (20, 16), keypoints(N).to("meta"), torch.ones(2, N, 3, device="meta"), 1.5
+    )
+
+    assert (heatmaps.device.type, heatmaps.shape) == ("meta", (2, 3, 16, 20))
+    assert weights.device.type == "meta"
+
+
+@pytest.mark.parametrize("draw", DRAWS)
 def test_weights_say_what_was_drawn(draw: Draw) -> None:
     points = torch.tensor([[[[5.0, 5.0], [-8.0, 5.0], [5.0, 5.0], [27.0, 5.0], [5.0, 23.0]]]])
     visible = torch.tensor([[[2.0, 1.0, 0.3, 1.0, 0.5]]])
