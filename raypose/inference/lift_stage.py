@@ -1,6 +1,7 @@
-"""`LiftStage`: 2D poses of single images to 3D.
+"""`LiftStage`: 2D poses around frames to the 3D poses of these frames.
 
-N instances, T frames of the lifter's window, K keypoints of the lifter's skeleton.
+N instances, T frames of the lifter's window, K' keypoints of the 2D poses, K of the lifter's
+skeleton.
 """
 
 from __future__ import annotations
@@ -13,34 +14,57 @@ import numpy.typing as npt
 import torch
 
 from raypose.codecs.base import BaseKeypointCodec
-from raypose.errors import ConfigError, RayposeError
+from raypose.errors import ConfigError, RayposeError, did_you_mean
+from raypose.inference.lift_windows import LiftInput, LiftWindows
 from raypose.models.estimators.base import BasePoseEstimator
-from raypose.ops.h36m_joints import keypoints_to_h36m
-from raypose.structures import PoseBatch, Poses, Skeleton
+from raypose.ops.display import METRES
+from raypose.structures import PoseBatch, Poses, Skeleton, SkeletonConversion
 
 Floats = npt.NDArray[np.float32]
 
 
 class LiftStage:
-    """Lift each pose by itself; a lifter of T frames sees the one frame T times.
+    """Lift people in the windows of their frames, those of all frames in common batches.
 
-    A lifter knows poses of the size and place they had in its training images. Its `test_cfg`
-    may say where that was, as MMPose's `stats_info` does: `bbox_center` (x, y) and `bbox_scale`
-    (the longer side of a person's box) in images of `image_size` (w, h). Then every pose is
-    brought there first; otherwise it is taken where it is in its image.
+    `single_frame` makes the windows of an image by itself, `windows()` a memory that makes those
+    of a video.
+
+    The lifter's `test_cfg` may say:
+
+    * `stats_info`, as MMPose's: a lifter knows poses of the size and place they had in its
+      training images. That was with `bbox_center` (x, y) and `bbox_scale` (the longer side of a
+      person's box) in images of `image_size` (w, h). Then every window is brought there first,
+      as a whole and by the box of its frame; otherwise it is taken where it is in its image.
+    * `conversion`: how its keypoints are made of those of the 2D poses, see
+      `raypose.structures.SkeletonConversion`. By default the names of the keypoints decide.
+    * `unit`: `m`, `cm` or `mm`, the unit of the poses it was trained on; `m` by default, as the
+      datasets of motion capture are.
 
     Args:
         lifter: the model, in evaluation mode.
         codec: makes its input.
         source: skeleton of the poses that come.
-        target: skeleton of the lifter, Human3.6M or one with the same keypoints as `source`.
+        target: skeleton of the lifter.
         num_frames: T.
-        batch_size: poses of one call of the model.
+        frame: index in the window of the frame that the model answers for; the middle by default.
+        step: distance between the frames of a window.
+        multiple: the model answers for every frame of its window.
+        scored: it was trained with detected keypoints, and takes their scores for visibility;
+            otherwise every keypoint counts as seen.
+        batch_size: windows of one call of the model.
         device: where the model runs.
 
+    Attributes:
+        num_frames: T.
+        target: index in the window of the frame that the model answers for.
+        step: distance between the frames of a window.
+        source: skeleton of the poses that come.
+        skeleton: skeleton of the answers.
+        unit: of the answers.
+
     Raises:
-        ConfigError: if poses of `source` cannot be turned into those of `target`, or `stats_info`
-            is incomplete.
+        ConfigError: if poses of `source` cannot be turned into those of `target`, or `test_cfg`
+            is wrong.
     """
 
     def __init__(
@@ -50,66 +74,115 @@ class LiftStage:
         source: Skeleton,
         target: Skeleton,
         num_frames: int = 1,
+        *,
+        frame: int | None = None,
+        step: int = 1,
+        multiple: bool = False,
+        scored: bool = False,
         batch_size: int = 64,
         device: str | torch.device = "cpu",
     ) -> None:
         self.device = torch.device(device)
         self.lifter = lifter.to(self.device)
         self.codec = codec
+        self.source = source
+        self.skeleton = target
         self.num_frames = num_frames
+        self.target = num_frames // 2 if frame is None else frame
+        self.step = step
+        self.multiple = multiple
+        self.scored = scored
         self.batch_size = batch_size
-        self._source = source
-        self._order = _order(source, target)
+        self.unit = _read_unit(lifter.test_cfg.get("unit", "m"))
+        self._conversion = _conversion(source, target, lifter.test_cfg.get("conversion"))
         self._stats = _read_stats(lifter.test_cfg.get("stats_info"))
 
-    def __call__(self, poses: Sequence[Poses], image_sizes: Sequence[Sequence[int]]) -> list[Poses]:
-        """Add `keypoints_3d` to the poses of each image.
+    def windows(self, causal: bool) -> LiftWindows:
+        """Return an empty memory for a video.
 
         Args:
-            poses: of B images, in image space.
-            image_sizes: (w, h) of each image.
+            causal: every frame is lifted at once, from what is known until then. Otherwise the
+                lifter sees what it saw in training, and a frame waits for those after it, of
+                which a model that answers for the last frame needs none.
+        """
+        # A model that knows an answer for every frame needs no made-up future.
+        target = self.num_frames - 1 if causal and self.multiple else self.target
+        return LiftWindows(self.num_frames, target, self.step, causal=causal)
+
+    def __call__(self, inputs: Sequence[LiftInput]) -> list[Poses]:
+        """Add `keypoints_3d` to the poses of each frame.
+
+        Args:
+            inputs: B frames with the windows of their people.
 
         Returns:
-            The same poses; `keypoints_3d` (N, K, 3) in the unit and frame the lifter was trained
-            for.
-        """
-        counts = [len(found) for found in poses]
-        sizes = np.repeat(np.asarray(image_sizes, np.float32).reshape(-1, 2), counts, axis=0)
-        flat = [self.convert(found.keypoints[..., :2]) for found in poses]
-        keypoints = np.concatenate(flat) if flat else np.zeros((0, 0, 2), np.float32)
-        if self._stats is not None:
-            boxes = [found.bboxes for found in poses]
-            keypoints, sizes = self._stats.place(keypoints, _boxes(boxes, flat))
-        lifted = self.lift(keypoints, sizes)
-        parts = np.split(lifted, np.cumsum(counts)[:-1]) if counts else []
-        return [found.replace(keypoints_3d=part) for found, part in zip(poses, parts, strict=True)]
+            The poses of each frame; `keypoints_3d` (N, K, 3) in the `unit` and frame the lifter
+            was trained for.
 
-    def convert(self, keypoints: Floats) -> Floats:
-        """Bring keypoints (N, K', 2) of the source skeleton into the lifter's order."""
-        if self._order is None:
-            return keypoints_to_h36m(keypoints, self._source.keypoint_names)
-        return keypoints[:, self._order]
+        Raises:
+            RayposeError: if windows are of another length than the lifter's.
+        """
+        for item in inputs:
+            if item.windows.shape[1] != self.num_frames:
+                raise RayposeError(
+                    f"the lifter takes windows of {self.num_frames} frames, got "
+                    f"{item.windows.shape[1]}"
+                )
+        if not inputs:
+            return []
+        counts = [len(item.poses) for item in inputs]
+        sizes = np.repeat(np.array([item.image_size for item in inputs], np.float32), counts, 0)
+        keypoints = self._conversion.keypoints(np.concatenate([item.windows for item in inputs]))
+        scores = self._conversion.scores(np.concatenate([item.scores for item in inputs]))
+        if self._stats is not None:
+            boxes = np.concatenate([_boxes(item) for item in inputs])
+            keypoints, sizes = self._stats.place(keypoints, boxes)
+        targets = np.repeat([item.target for item in inputs], counts)
+        lifted = self.lift(keypoints, scores, sizes, targets)
+        parts = np.split(lifted, np.cumsum(counts)[:-1])
+        return [
+            item.poses.replace(keypoints_3d=part) for item, part in zip(inputs, parts, strict=True)
+        ]
 
     @torch.inference_mode()
-    def lift(self, keypoints: Floats, image_sizes: Floats) -> Floats:
-        """Lift poses (N, K, 2) of images of the given sizes (N, 2) to (N, K, 3)."""
-        N, K, _ = keypoints.shape
+    def lift(
+        self,
+        keypoints: Floats,
+        scores: Floats,
+        image_sizes: Floats,
+        targets: npt.NDArray[np.int64],
+    ) -> Floats:
+        """Lift windows of the lifter's keypoints.
+
+        Args:
+            keypoints: (N, T, K, 2) pixels.
+            scores: (N, T, K).
+            image_sizes: (N, 2) width and height of the images.
+            targets: (N,) which frame of the window is wanted from a model that answers for all.
+
+        Returns:
+            (N, K, 3).
+        """
+        N, T, K, _ = keypoints.shape
         lifted = np.zeros((N, K, 3), np.float32)
         for start in range(0, N, self.batch_size):
             chunk = slice(start, start + self.batch_size)
-            batch = self._batch(keypoints[chunk], image_sizes[chunk]).to(self.device)
-            results = self.lifter.predict(self.codec.encode_batch(batch))
-            lifted[chunk] = [result.keypoints[-1] for result in results]
+            batch = self.encode(keypoints[chunk], scores[chunk], image_sizes[chunk])
+            answers = [answer.keypoints for answer in self.lifter.predict(batch)]
+            lifted[chunk] = [
+                answer[target if len(answer) == T else -1]
+                for answer, target in zip(answers, targets[chunk], strict=True)
+            ]
         return lifted
 
-    def _batch(self, keypoints: Floats, image_sizes: Floats) -> PoseBatch:
-        N, K, _ = keypoints.shape
-        T = self.num_frames
-        frames = torch.from_numpy(keypoints)[:, None].repeat(1, T, 1, 1)
+    def encode(self, keypoints: Floats, scores: Floats, image_sizes: Floats) -> PoseBatch:
+        """Return windows as a batch with the model's inputs; arguments as of `lift`."""
+        N, T, K, _ = keypoints.shape
+        visible = torch.from_numpy(scores) if self.scored else torch.ones(N, T, K)
         cameras = [_camera(float(width), float(height)) for width, height in image_sizes]
-        return PoseBatch(
-            keypoints=frames,
-            keypoints_visible=torch.ones(N, T, K),
+        batch = PoseBatch(
+            keypoints=torch.from_numpy(keypoints),
+            keypoints_visible=visible,
             num_instances=torch.full((N,), T),
             annotations={
                 "camera_param": cameras,
@@ -117,6 +190,7 @@ class LiftStage:
                 "lifting_target_visible": torch.ones(N, 1, K),
             },
         )
+        return self.codec.encode_batch(batch.to(self.device))
 
 
 def _camera(width: float, height: float) -> dict[str, Any]:
@@ -135,11 +209,11 @@ class _Stats:
         self.image_size = image_size
 
     def place(self, keypoints: Floats, boxes: Floats) -> tuple[Floats, Floats]:
-        """Bring poses there; returns them and the size of their images."""
+        """Bring windows (N, T, K, 2) there; returns them and the size of their images."""
         center = (boxes[:, :2] + boxes[:, 2:]) / 2
         extent = np.maximum((boxes[:, 2:] - boxes[:, :2]).max(axis=1, initial=0), 1e-3)
-        factor = (self.scale / extent)[:, None, None]
-        placed = (keypoints - center[:, None]) * factor + self.center
+        factor = (self.scale / extent)[:, None, None, None]
+        placed = (keypoints - center[:, None, None]) * factor + self.center
         return placed.astype(np.float32), np.tile(self.image_size, (len(keypoints), 1))
 
 
@@ -158,30 +232,26 @@ def _read_stats(stats: Mapping[str, Any] | None) -> _Stats | None:
     )
 
 
-def _boxes(given: Sequence[Floats | None], keypoints: Sequence[Floats]) -> Floats:
-    """Return the box of each pose: the one it was found in, else the one round its keypoints."""
-    boxes = [
-        np.concatenate([points.min(axis=1), points.max(axis=1)], axis=1) if box is None else box
-        for box, points in zip(given, keypoints, strict=True)
-    ]
-    return np.concatenate(boxes) if boxes else np.zeros((0, 4), np.float32)
+def _boxes(item: LiftInput) -> Floats:
+    """Return the box (N, 4) of each person: the one it was found in, else round its keypoints."""
+    if item.poses.bboxes is not None:
+        return item.poses.bboxes
+    points = item.poses.keypoints[..., :2]
+    return np.concatenate([points.min(axis=1), points.max(axis=1)], axis=1)
 
 
-def _order(source: Skeleton, target: Skeleton) -> list[int] | None:
-    """Return for each keypoint of `target` its index in `source`, None for the Human3.6M rules."""
-    if set(source.keypoint_names) >= set(target.keypoint_names):
-        return [source.keypoint_names.index(name) for name in target.keypoint_names]
-    if target.name == "h36m":
-        try:
-            empty = np.zeros((0, source.num_keypoints, 2), np.float32)
-            keypoints_to_h36m(empty, source.keypoint_names)
-        except RayposeError as error:
-            raise ConfigError(
-                f"the lifter takes Human3.6M poses and gets those of '{source.name}': {error}"
-            ) from error
-        return None
-    missing = sorted(set(target.keypoint_names) - set(source.keypoint_names))
-    raise ConfigError(
-        f"the lifter's skeleton '{target.name}' has keypoints that '{source.name}' does not: "
-        f"{', '.join(missing)}"
-    )
+def _read_unit(unit: Any) -> str:
+    if unit not in METRES:
+        raise ConfigError(
+            f"test_cfg.unit of a lifter is one of {', '.join(METRES)}, got {unit!r}."
+            + did_you_mean(str(unit), list(METRES))
+        )
+    return unit
+
+
+def _conversion(source: Skeleton, target: Skeleton, joints: Any) -> SkeletonConversion:
+    try:
+        return SkeletonConversion.between(source, target, joints)
+    except ConfigError as error:
+        hint = "test_cfg.conversion of the lifter says what its keypoints are made of"
+        raise ConfigError([*error.problems, hint]) from error

@@ -5,5 +5,13 @@ from raypose.structures.pose_batch import PoseBatch
 from raypose.structures.pose_sample import PoseSample
 from raypose.structures.poses import Poses
 from raypose.structures.skeleton import Skeleton
+from raypose.structures.skeleton_conversion import SkeletonConversion
 
-__all__ = ["CropTransform", "PoseBatch", "PoseSample", "Poses", "Skeleton"]
+__all__ = [
+    "CropTransform",
+    "PoseBatch",
+    "PoseSample",
+    "Poses",
+    "Skeleton",
+    "SkeletonConversion",
+]

@@ -30,7 +30,9 @@ class PoseBatch:
         keypoints_visible: (B, N, K) float32, 0 where not labelled or padded.
         num_instances: (B,) int64, how many of N are real.
         annotations: further values by name (`bboxes` (B, N, 4), `areas` (B, N), `lifting_target`,
-            `camera_param`, ...): a stacked tensor where shapes agree, else a list of B.
+            `camera_param`, ...): a stacked tensor where shapes agree, else a list of B. Besides
+            what all samples have: `keypoints_3d` (B, N, K, 3), NaN for samples without, where
+            any has it, and `img_shape` (B, 2), (h, w) of the original images.
         targets: what the codec encoded, by name; empty until then.
         transforms: the crop of each sample, empty for lifters.
         flip_indices: (K,) for each keypoint its mirror partner.
@@ -74,6 +76,10 @@ class PoseBatch:
         shared = set(samples[0].meta).intersection(*(s.meta for s in samples[1:]))
         for name in sorted(shared):
             annotations[name] = _stack([s.meta[name] for s in samples])
+        if any("keypoints_3d" in s.meta for s in samples):
+            annotations["keypoints_3d"] = _depths(samples)
+        if all(s.img_shape is not None for s in samples):
+            annotations["img_shape"] = torch.tensor([s.img_shape for s in samples])
         return cls(
             inputs=_stack_images(images),
             keypoints=_pad(points) if all(p is not None for p in points) else None,
@@ -136,6 +142,14 @@ def _pad(values: Sequence[Any]) -> Tensor:
     for row, value in zip(out, values, strict=True):
         row[: len(value)] = value
     return torch.from_numpy(out)
+
+
+def _depths(samples: Sequence[PoseSample]) -> Tensor:
+    """Stack poses in space (B, N, K, 3), NaN for samples of a dataset that has none."""
+    poses = [s.meta.get("keypoints_3d") for s in samples]
+    known = next(np.asarray(pose) for pose in poses if pose is not None)
+    unknown = np.full_like(known, np.nan)
+    return _pad([unknown if pose is None else pose for pose in poses])
 
 
 def _stack(values: list[Any]) -> Any:

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from raypose.ops.display import stand_on_ground
 from raypose.structures import Skeleton
 
 Image = npt.NDArray[Any]
@@ -60,6 +61,7 @@ def draw_poses_3d(
     viewpoint: Viewpoint | None = None,
     thickness: int = 3,
     background: tuple[int, int, int] = (250, 248, 246),
+    grounded: bool = False,
 ) -> Image:
     """Draw 3D poses that fill a picture of their own.
 
@@ -70,6 +72,8 @@ def draw_poses_3d(
         viewpoint: where from; the default looks slightly down from the side, z up.
         thickness: of limbs, pixels.
         background: BGR.
+        grounded: put the lowest keypoint of each pose on the floor; poses about their root, as
+            lifters give them, do not know where it is.
 
     Returns:
         (h, w, 3) uint8 BGR.
@@ -89,6 +93,8 @@ def draw_poses_3d(
     if not len(points):
         return canvas
     eye = viewpoint or Viewpoint()
+    if grounded:
+        points = stand_on_ground(points, eye.up)
     view = eye.to_view(points)
     low, high = view.reshape(-1, 3).min(axis=0), view.reshape(-1, 3).max(axis=0)
     middle = (low + high) / 2

@@ -16,7 +16,6 @@ from raypose.ops import (
     boxes,
     cameras,
     flips,
-    h36m_joints,
     image_space,
     keypoint_mapping,
     keypoints,
@@ -29,7 +28,7 @@ from raypose.ops import (
     warps,
     windows,
 )
-from raypose.structures import PoseSample, Skeleton
+from raypose.structures import PoseSample, Skeleton, SkeletonConversion
 from raypose.transforms import BottomupResize, GetBBoxCenterScale, TopdownAffine
 
 
@@ -64,23 +63,9 @@ def _flip_keypoints(keypoints_: dict[str, Any]) -> Any:
     return keypoints.flip_keypoints(**keypoints_)
 
 
-# Skeletons that the reference converts and raypose does not carry.
-_AIC = [
-    *("right_shoulder", "right_elbow", "right_wrist", "left_shoulder", "left_elbow", "left_wrist"),
-    *("right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle"),
-    *("head_top", "neck"),
-]
-
-
 def _to_h36m(keypoints: np.ndarray, source: str) -> np.ndarray:
-    if source == "h36m":
-        return keypoints
-    if source == "aic":
-        return h36m_joints.keypoints_to_h36m(keypoints, _AIC)
-    names = list(Skeleton.load("coco" if source == "posetrack18" else source).keypoint_names)
-    if source == "posetrack18":
-        names[1:3] = "head_bottom", "head_top"
-    return h36m_joints.keypoints_to_h36m(keypoints, names)
+    target = Skeleton.load("h36m")
+    return SkeletonConversion.between(Skeleton.load(source), target).keypoints(keypoints)
 
 
 def _flip_bbox(bbox: np.ndarray, size: list[int], bbox_format: str, direction: str) -> Any:

@@ -87,6 +87,20 @@ def test_meta_is_stacked_where_it_can_be() -> None:
     assert [value.tolist() for value in ragged] == [[0], [0, 1]]
 
 
+def test_sizes_of_the_images_and_poses_in_space() -> None:
+    samples = [person(0), person(1)]
+    assert not {"img_shape", "keypoints_3d"} & set(PoseBatch.collate(samples).annotations)
+
+    samples[0].img_shape, samples[1].img_shape = (480, 640), (100, 200)
+    samples[1].meta["keypoints_3d"] = np.full((1, 5, 3), 2.0, np.float32)
+    annotations = PoseBatch.collate(samples).annotations
+
+    assert annotations["img_shape"].tolist() == [[480, 640], [100, 200]]
+    assert annotations["keypoints_3d"].shape == (2, 1, 5, 3)
+    assert annotations["keypoints_3d"][0].isnan().all()
+    assert (annotations["keypoints_3d"][1] == 2).all()
+
+
 def test_meta_that_one_sample_lacks_is_left_out() -> None:
     second = person(1)
     del second.meta["name"]

@@ -76,3 +76,15 @@ def test_mistakes_are_said() -> None:
         draw_poses_3d(np.zeros((4, 5, 3)), PAIR)
     with pytest.raises(ValueError, match="up is one of x, y, z, -x, -y, -z, got 'w'"):
         Viewpoint(up="w").to_view(np.zeros(3))
+
+
+def test_people_about_their_root_are_put_on_one_floor() -> None:
+    """Someone who sits has the root as low as someone who stands has it high."""
+    sitting = np.array([[0.0, 0.0, -0.3], [0.0, 0.0, 0.4]])
+    standing = np.array([[1.0, 0.0, -0.9], [1.0, 0.0, 0.6]])
+    people = np.stack([sitting, standing])
+    on_floor = people - [[[0, 0, -0.3]], [[0, 0, -0.9]]]
+    np.testing.assert_array_equal(
+        draw_poses_3d(people, PAIR, grounded=True), draw_poses_3d(on_floor, PAIR)
+    )
+    assert (draw_poses_3d(people, PAIR) != draw_poses_3d(on_floor, PAIR)).any()

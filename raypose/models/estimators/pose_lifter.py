@@ -61,8 +61,8 @@ class PoseLifter(BasePoseEstimator):
           decoder: {type: VideoPoseLifting, num_keypoints: 17}
     """
 
-    # stats_info: where the people of the training images were, see inference.LiftStage
-    test_cfg_keys: ClassVar[tuple[str, ...]] = ("flip_test", "stats_info")
+    # stats_info, conversion, unit: for its use after a 2D model, see inference.LiftStage
+    test_cfg_keys: ClassVar[tuple[str, ...]] = ("flip_test", "stats_info", "conversion", "unit")
 
     def __init__(
         self,
