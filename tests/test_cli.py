@@ -222,6 +222,13 @@ def test_serve_answers_until_it_is_told_to_stop(run: Path, tmp_path: Path) -> No
     assert process.stdout.readline() == f"serving on http://127.0.0.1:{port}/v1/pose\n"
     answer = httpx.post(f"http://127.0.0.1:{port}/v1/pose", content=b"a text", timeout=60)
     assert answer.status_code == 400
+    limit = "max_image_bytes: 5\n"
+    with (tmp_path / "serve.yaml").open("a") as file:
+        file.write(limit)
+    process.send_signal(signal.SIGHUP)
+    assert process.stdout.readline() == f"reloaded {tmp_path / 'serve.yaml'}\n"
+    answer = httpx.post(f"http://127.0.0.1:{port}/v1/pose", content=b"a text", timeout=60)
+    assert answer.json()["detail"] == "the image has 6 bytes, at most 5 are accepted"
     process.send_signal(signal.SIGTERM)
     assert process.wait(60) == 0
     process.stdout.close()

@@ -73,6 +73,20 @@ class Node:
             return [str(index) for index in range(len(self.value))]
         return []
 
+    def at(self, path: Iterable[Any]) -> Node | None:
+        """Return the node at `path`, or None."""
+        node: Node | None = self
+        for key in path:
+            node = None if node is None else node.child(key)
+        return node
+
+    def replaced(self, path: KeyPath, node: Node) -> Node:
+        """Return a copy of this mapping with another node at `path`, below mappings that exist."""
+        if not path:
+            return node
+        child = self.value[path[0]].replaced(path[1:], node)
+        return Node({**self.value, path[0]: child}, self.mark)
+
     def nearest(self, path: Iterable[Any]) -> Node:
         """Return the node at `path`, or its closest ancestor that exists."""
         node = self

@@ -16,12 +16,6 @@ from raypose.config.validation import section_problems
 from raypose.errors import ConfigError, did_you_mean
 from raypose.weights import is_address
 
-_CONFIGS: tuple[KeyPath, ...] = (("pose", "config"), ("lifter", "config"))
-_WEIGHTS: tuple[KeyPath, ...] = (
-    ("pose", "weights"),
-    ("detector", "model"),
-    ("lifter", "weights"),
-)
 _CHECKPOINTS = (".pth", ".pt", ".safetensors")
 
 
@@ -44,7 +38,7 @@ def load_serve_config(name: str | Path, overrides: Sequence[str] = ()) -> ServeS
     root = read_with_bases(path, problems)
     if root.child("model") is not None:
         section = load_config(path, overrides).serve
-        if section.pose.config is not None:
+        if section.pose.config is not None or section.pose.models:
             return section
         return section.model_copy(
             update={"pose": section.pose.model_copy(update={"config": str(path)})}
@@ -55,34 +49,40 @@ def load_serve_config(name: str | Path, overrides: Sequence[str] = ()) -> ServeS
         Problem(root.nearest(at).mark, at, message)
         for at, message in section_problems(ServeSection, root.plain())
     ]
-    for at in (*_CONFIGS, *_WEIGHTS):
+    for at in _files(root):
         root = _with_full_path(root, at, path.parent, problems)
-    stages = ["pose", "lifter"] if root.child("lifter") is not None else ["pose"]
-    for stage in stages:
-        given = root.child(stage)
-        if given is None or (given.child("config") is None and given.child("weights") is None):
-            message = "'config', or 'weights' that hold their config, is missing"
-            problems.append(Problem(root.nearest((stage,)).mark, (stage,), message))
+    pose = root.child("pose")
+    if pose is None or not {"config", "weights", "models"} & set(pose.keys()):
+        message = "'config', or 'weights' that hold their config, is missing"
+        problems.append(Problem(root.nearest(("pose",)).mark, ("pose",), message))
     if problems:
         raise ConfigError(report(problems))
     return ServeSection.model_validate(root.plain())
 
 
+def _files(root: Node) -> list[KeyPath]:
+    """Return the keys under which there may be files."""
+    several = root.at(("pose", "models"))
+    names = [] if several is None or not isinstance(several.value, dict) else several.value
+    models: list[KeyPath] = [("pose",), ("lifter",), *(("pose", "models", n) for n in names)]
+    return [("detector", "model"), ("detector", "weights")] + [
+        (*at, key) for at in models for key in ("config", "weights")
+    ]
+
+
 def _with_full_path(root: Node, at: KeyPath, folder: Path, problems: list[Problem]) -> Node:
     """Return the tree with the file at a key found; report it if there is none."""
-    section = root.child(at[0])
-    node = None if section is None else section.child(at[1])
-    if section is None or node is None or not isinstance(node.value, str):
+    node = root.at(at)
+    if node is None or not isinstance(node.value, str):
         return root
-    if at[1] == "weights" and is_address(node.value):
+    if at[-1] == "weights" and is_address(node.value):
         return root
     try:
-        found = _find(node.value, folder, is_config=at in _CONFIGS)
+        found = _find(node.value, folder, is_config=at[-1] in ("config", "model"))
     except ConfigError as error:
         problems.append(Problem(node.mark, at, str(error)))
         return root
-    changed = Node({**section.value, at[1]: Node(str(found), node.mark)}, section.mark)
-    return Node({**root.value, at[0]: changed}, root.mark)
+    return root.replaced(at, Node(str(found), node.mark))
 
 
 def _find(name: str, folder: Path, is_config: bool) -> Path:

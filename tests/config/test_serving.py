@@ -64,9 +64,21 @@ def test_weights_may_hold_their_config(write: Write, tmp_path: Path) -> None:
     text = "pose: {weights: best.pth}\nlifter: {weights: lift.pth}\n"
     section = load_serve_config(write("s.yaml", text))
     assert section.pose.config is None
-    assert section.pose.source == section.pose.weights == str(tmp_path / "best.pth")
+    assert section.pose.named_models["pose"].source == str(tmp_path / "best.pth")
     assert section.lifter is not None
     assert section.lifter.source == str(tmp_path / "lift.pth")
+
+
+def test_several_pose_models(write: Write, tmp_path: Path) -> None:
+    for name in ("body.pth", "hand.pth", "hand.yaml"):
+        write(name, "")
+    text = "pose:\n  models:\n    body: {weights: body.pth}\n"
+    text += "    hand: {config: hand.yaml, weights: hand.pth}\n"
+    models = load_serve_config(write("s.yaml", text)).pose.named_models
+    assert list(models) == ["body", "hand"]
+    assert models["body"].source == str(tmp_path / "body.pth")
+    assert models["hand"].source == str(tmp_path / "hand.yaml")
+    assert models["hand"].weights == str(tmp_path / "hand.pth")
 
 
 @pytest.fixture
@@ -96,8 +108,52 @@ def test_every_mistake_at_once(problems: Callable[..., list[str]], write: Write)
 
 
 def test_models_are_needed(problems: Callable[..., list[str]]) -> None:
-    missing = "'config', or 'weights' that hold their config, is missing"
     assert problems("port: 8000\nlifter: {num_gpus: 1}\n") == [
-        f"s.yaml:1: pose: {missing}",
-        f"s.yaml:2: lifter: {missing}",
+        "s.yaml:1: pose: 'config', or 'weights' that hold their config, is missing",
+        "s.yaml:2: lifter: a model needs 'config', or 'weights' that hold their config",
     ]
+    (found,) = problems("pose:\n  models:\n    body: {}\n")
+    assert found.startswith("s.yaml:3: pose.models.body: a model needs 'config'")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "pose: {weights: w.pth, models: {a: {weights: w.pth}}}",
+            "s.yaml:1: pose: either 'models', or 'config' and 'weights' of the only one",
+        ),
+        (
+            "pose:\n  weights: w.pth\n  num_replicas: 2\n  autoscaling: {max_replicas: 3}",
+            "s.yaml:1: pose: either num_replicas or autoscaling, not both",
+        ),
+        (
+            "pose:\n  weights: w.pth\n  autoscaling: {min_replicas: 4, max_replicas: 3}",
+            "s.yaml:3: pose.autoscaling: min_replicas 4 is more than max_replicas 3",
+        ),
+        (
+            "topology: fused\npose: {weights: w.pth}\ndetector: {model: w.pth, num_replicas: 2}",
+            "s.yaml:1: topology fused: detector.num_replicas has no effect, everything runs in "
+            "the replicas of pose; set pose.num_replicas",
+        ),
+        (
+            "pose: {weights: w.pth}\nstream:\n  tracking: {smoothing: savitzky_golay}",
+            "s.yaml:2: stream: tracking: a stream is answered at once, and smoothing "
+            "savitzky_golay needs frames that are not there yet; take smoothing one_euro "
+            "without max_gap",
+        ),
+        (
+            "pose: {weights: w.pth}\napi_key: ''",
+            "s.yaml:2: api_key: an empty key would let everybody in; null does so openly",
+        ),
+        (
+            "pose: {weights: w.pth}\napi_key: k\napi_key_env: KEY",
+            "s.yaml:1: either api_key or api_key_env, not both",
+        ),
+    ],
+)
+def test_settings_that_contradict_each_other(
+    problems: Callable[..., list[str]], write: Write, text: str, expected: str
+) -> None:
+    write("w.pth", "")
+    assert problems(text) == [expected]

@@ -11,11 +11,21 @@ from raypose.config.sections.data import (
 from raypose.config.sections.experiment import Experiment
 from raypose.config.sections.optimizer import OptimizerSection, ParamwiseSection
 from raypose.config.sections.serve import (
+    AutoscalingSection,
     DetectorStageSection,
+    IngressSection,
     LifterStageSection,
     PoseStageSection,
+    ReplicasSection,
+    ServedModelSection,
     ServeSection,
     StageSection,
+    StreamSection,
+)
+from raypose.config.sections.tracking import (
+    OneEuroSection,
+    SavitzkyGolaySection,
+    TrackingSection,
 )
 from raypose.config.sections.train import (
     ClipGradSection,
@@ -25,6 +35,11 @@ from raypose.config.sections.train import (
 )
 
 __all__ = [
+    "StreamSection",
+    "ServedModelSection",
+    "ReplicasSection",
+    "IngressSection",
+    "AutoscalingSection",
     "AnnotateSection",
     "ClipGradSection",
     "ClusterSection",
@@ -34,13 +49,16 @@ __all__ = [
     "Experiment",
     "LifterStageSection",
     "ModelSwitchSection",
+    "OneEuroSection",
     "OptimizerSection",
     "ParamwiseSection",
     "PipelineSwitchSection",
     "PoseStageSection",
+    "SavitzkyGolaySection",
     "ServeSection",
     "SplitSection",
     "StageSection",
+    "TrackingSection",
     "TrainSection",
     "TrainSplitSection",
 ]

@@ -1,19 +1,15 @@
-"""The deployments of the served chain: one model each, batching across requests.
+"""The deployments of the chain: one model each, batching across requests.
 
-What passes between them is encoded bytes, boxes and rows of numbers: the pose deployment decodes
-the image again rather than receive its pixels. What a request did wrong comes back as `error` with
-its HTTP `status`, so that the others of its batch get their answers.
+What passes between them is encoded bytes, boxes and poses: the pose deployment decodes the image
+again rather than receive its pixels.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
-import cv2
-import numpy as np
-import numpy.typing as npt
-import torch
 from ray import serve
 
 from raypose.config.sections import (
@@ -22,174 +18,174 @@ from raypose.config.sections import (
     PoseStageSection,
     StageSection,
 )
-from raypose.errors import DataError
-from raypose.inference.loading import load_lift_stage, load_pose_stage, resolve_device
+from raypose.distributed.serving.models import (
+    Health,
+    Image,
+    decode,
+    estimate,
+    lift_sequence,
+    limit_threads,
+    load_served_detector,
+    load_served_lifter,
+    load_served_pose,
+    probe_detector,
+    probe_lifter,
+    probe_pose,
+)
+from raypose.distributed.serving.records import Floats, PoseQuery, Refusal
+from raypose.inference.lift_windows import LiftInput, single_frame
 from raypose.inference.pose_stage import PoseStage
-from raypose.models.detectors import Detections, ONNXDetector
-from raypose.ops.image_files import decode_image
+from raypose.models.detectors import Detections
 from raypose.structures import Poses, Skeleton
 
-_NO_BOXES = "this model finds the people itself; leave the boxes out"
+Size = tuple[int, int]
 
 
-class DetectorDeployment:
+class _Sized:
+    """A request of a batch and how much of the batch it takes."""
+
+    __slots__ = ("amount", "value")
+
+    def __init__(self, value: Any, amount: int, most: int) -> None:
+        self.value = value
+        # Ray refuses what alone is larger than a batch; the model takes it in several calls.
+        self.amount = min(max(amount, 1), most)
+
+
+def _total(requests: Sequence[_Sized]) -> int:
+    return sum(request.amount for request in requests)
+
+
+class StageDeployment:
+    """What the deployments of the chain have in common.
+
+    Args:
+        section: of the stage; what `user_config` changes is not in it.
+    """
+
+    def __init__(self, section: StageSection) -> None:
+        limit_threads(section)
+        self._health = Health(self._probe, section.health_check_period_s)
+
+    async def ping(self) -> None:
+        """Answer that the model is loaded."""
+
+    async def check_health(self) -> None:
+        """Run the model, for Ray Serve to replace the replica if it fails."""
+        await asyncio.to_thread(self._health.check)
+
+    def _probe(self) -> None:
+        raise NotImplementedError
+
+    def _set_batching(self, method: Any, options: dict[str, Any]) -> None:
+        self._max_batch_size = int(options["max_batch_size"])
+        method.set_max_batch_size(self._max_batch_size)
+        method.set_batch_wait_timeout_s(options["batch_wait_timeout_s"])
+
+
+class DetectorDeployment(StageDeployment):
     """Finds the boxes of encoded images."""
 
     def __init__(self, section: DetectorStageSection) -> None:
-        _use_one_thread()
+        super().__init__(section)
+        self._section = section
         self._detector = load_served_detector(section)
-        _set_batching(self._batch, section)
 
-    async def __call__(self, data: bytes) -> dict[str, Any]:
-        """Return `boxes` (N, 4) xyxy and `scores` (N,) as lists, or `error` and `status`."""
-        return await self._batch(data)
+    async def reconfigure(self, user_config: dict[str, Any]) -> None:
+        """Take over thresholds and the size of batches."""
+        section = self._section.model_copy(update=user_config)
+        if section != self._section:
+            self._detector = await asyncio.to_thread(load_served_detector, section)
+            self._section = section
+        self._set_batching(self._batch, user_config)
+
+    async def __call__(self, data: bytes) -> Detections | Refusal:
+        """Return the boxes of an encoded image."""
+        image = await asyncio.to_thread(decode, data)
+        return image if isinstance(image, Refusal) else await self._batch(image)
 
     @serve.batch
-    async def _batch(self, images: list[bytes]) -> list[dict[str, Any]]:
-        return await asyncio.to_thread(self._detect, images)
+    async def _batch(self, images: list[Image]) -> list[Detections]:
+        found = await asyncio.to_thread(self._detector.detect, images)
+        self._health.answered()
+        return found
 
-    def _detect(self, images: list[bytes]) -> list[dict[str, Any]]:
-        decoded = [_decode(data) for data in images]
-        readable = [image for image in decoded if not isinstance(image, str)]
-        found = iter(self._detector.detect(readable))
-        answers: list[dict[str, Any]] = []
-        for image in decoded:
-            if isinstance(image, str):
-                answers.append({"error": image, "status": 400})
-            else:
-                boxes = next(found)
-                answers.append({"boxes": boxes.boxes.tolist(), "scores": boxes.scores.tolist()})
-        return answers
+    def _probe(self) -> None:
+        probe_detector(self._detector)
 
 
-class PoseDeployment:
+class PoseDeployment(StageDeployment):
     """Estimates the poses in encoded images with their boxes, crops of all requests together."""
 
     def __init__(self, section: PoseStageSection) -> None:
-        _use_one_thread()
-        self._stage = load_served_pose(section)
-        _set_batching(self._batch, section)
+        super().__init__(section)
+        self._section = section
+        names = list(section.named_models)
+        self._only = load_served_pose(*self._named(names[0])) if len(names) == 1 else None
 
-    async def __call__(self, data: bytes, boxes: dict[str, Any] | None) -> dict[str, Any]:
-        """Return `poses` as a row and the `size` (w, h) of the image, or `error` and `status`.
+    async def reconfigure(self, user_config: dict[str, Any]) -> None:
+        """Take over the size of batches."""
+        self._set_batching(self._batch, user_config)
 
-        Args:
-            data: an encoded image.
-            boxes: `boxes` (N, 4) xyxy and `scores` (N,); None for the whole image.
-        """
-        return await self._batch((data, boxes))
+    async def __call__(self, query: PoseQuery) -> tuple[Poses, Size] | Refusal:
+        """Return the poses of an encoded image and its size (w, h)."""
+        image = await asyncio.to_thread(decode, query.image)
+        if isinstance(image, Refusal):
+            return image
+        amount = 1 if query.found is None else len(query.found)
+        request = (image, query.found, query.model)
+        poses = await self._batch(_Sized(request, amount, self._max_batch_size))
+        return poses if isinstance(poses, Refusal) else (poses, (image.shape[1], image.shape[0]))
 
-    async def describe(self) -> dict[str, Any]:
-        """Return the skeleton of the poses as a plain mapping."""
-        skeleton = self._stage.estimator.skeleton
-        return {} if skeleton is None else skeleton.to_dict()
-
-    @serve.batch
-    async def _batch(
-        self, requests: list[tuple[bytes, dict[str, Any] | None]]
-    ) -> list[dict[str, Any]]:
-        return await asyncio.to_thread(self._estimate, requests)
-
-    def _estimate(
-        self, requests: list[tuple[bytes, dict[str, Any] | None]]
-    ) -> list[dict[str, Any]]:
-        answers: list[dict[str, Any]] = []
-        images, boxes = [], []
-        for data, given in requests:
-            image = _decode(data)
-            if isinstance(image, str):
-                answers.append({"error": image, "status": 400})
-            elif given is not None and self._stage.crop.whole_image:
-                answers.append({"error": _NO_BOXES, "status": 422})
-            else:
-                answers.append({"size": [image.shape[1], image.shape[0]]})
-                images.append(image)
-                boxes.append(_detections(given, image))
-        poses = iter(self._stage(images, boxes))
-        for answer in answers:
-            if "error" not in answer:
-                answer["poses"] = next(poses).to_row()
+    @serve.batch(batch_size_fn=_total)
+    async def _batch(self, requests: list[_Sized]) -> list[Poses | Refusal]:
+        images, found, names = zip(*(request.value for request in requests), strict=True)
+        # Ray Serve puts requests for one model together.
+        stage = self._only or await self.model(names[0])
+        answers = await asyncio.to_thread(estimate, stage, images, found)
+        self._health.answered()
         return answers
 
+    async def model(self, name: str) -> PoseStage:
+        """Load one of several models; `multiplexed` keeps those that are asked for most."""
+        return await asyncio.to_thread(load_served_pose, *self._named(name))
 
-class LifterDeployment:
+    def _named(self, name: str) -> tuple[Any, PoseStageSection]:
+        return self._section.named_models[name], self._section
+
+    def _probe(self) -> None:
+        if self._only is not None:
+            probe_pose(self._only)
+
+
+class LifterDeployment(StageDeployment):
     """Lifts poses to 3D."""
 
     def __init__(self, section: LifterStageSection, skeleton: dict[str, Any]) -> None:
-        _use_one_thread()
-        self._stage = load_lift_stage(
-            section.source, Skeleton.load(skeleton), section.weights, device="auto"
-        )
-        _set_batching(self._batch, section)
+        super().__init__(section)
+        self._stage = load_served_lifter(section, Skeleton.load(skeleton))
 
-    async def __call__(self, poses: dict[str, Any], size: tuple[int, int]) -> dict[str, Any]:
-        """Return the row of poses with `keypoints_3d`; `size` is (w, h) of their image."""
-        return await self._batch((poses, size))
+    async def reconfigure(self, user_config: dict[str, Any]) -> None:
+        """Take over the size of batches."""
+        self._set_batching(self._batch, user_config)
 
-    @serve.batch
-    async def _batch(
-        self, requests: list[tuple[dict[str, Any], tuple[int, int]]]
-    ) -> list[dict[str, Any]]:
-        return await asyncio.to_thread(self._lift, requests)
+    async def __call__(self, poses: Poses, size: Size) -> Poses:
+        """Return the poses of an image of size (w, h), by themselves, with `keypoints_3d`."""
+        return await self.lift_frame(single_frame(poses, size, self._stage.num_frames))
 
-    def _lift(self, requests: list[tuple[dict[str, Any], tuple[int, int]]]) -> list[dict[str, Any]]:
-        poses = [Poses.from_row(row) for row, _ in requests]
-        lifted = self._stage(poses, [size for _, size in requests])
-        return [pose.to_row() for pose in lifted]
+    async def lift_frame(self, given: LiftInput) -> Poses:
+        """Return the poses of a frame of a video with `keypoints_3d`."""
+        return await self._batch(_Sized(given, len(given.poses), self._max_batch_size))
 
+    async def lift_sequence(self, keypoints: Floats, scores: Floats, size: Size) -> Floats:
+        """Return (T, K3, 3) for the 2D keypoints (T, K, 2) of one person in T frames."""
+        return await asyncio.to_thread(lift_sequence, self._stage, keypoints, scores, size)
 
-def load_served_pose(section: PoseStageSection) -> PoseStage:
-    """Return the pose model of a `serve:` section.
+    @serve.batch(batch_size_fn=_total)
+    async def _batch(self, requests: list[_Sized]) -> list[Poses]:
+        lifted = await asyncio.to_thread(self._stage, [request.value for request in requests])
+        self._health.answered()
+        return lifted
 
-    Raises:
-        ConfigError: if the section does not say which model it is.
-        CheckpointError: if it cannot be loaded.
-    """
-    return load_pose_stage(section.source, section.weights, device="auto", batch_size=section.crops)
-
-
-def load_served_detector(section: DetectorStageSection) -> ONNXDetector:
-    """Return the detector of a `serve:` section, ready.
-
-    Raises:
-        RayposeError: if the file is no detector.
-    """
-    detector = ONNXDetector(
-        section.model,
-        score_thr=section.bbox_thr,
-        nms_thr=section.nms_thr,
-        max_per_image=section.max_instances,
-        batch_size=section.max_batch_size,
-    )
-    return detector.to(str(resolve_device("auto")))
-
-
-def _set_batching(method: Any, section: StageSection) -> None:
-    method.set_max_batch_size(section.max_batch_size)
-    method.set_batch_wait_timeout_s(section.batch_wait_timeout_s)
-
-
-def _use_one_thread() -> None:
-    # Replicas share the cores of their node; threads of several would fight over them.
-    if not torch.cuda.is_available():
-        torch.set_num_threads(1)
-    cv2.setNumThreads(1)
-
-
-def _decode(data: bytes) -> npt.NDArray[np.uint8] | str:
-    """Return the image, or why there is none."""
-    try:
-        return decode_image(data)
-    except DataError as error:
-        return str(error)
-
-
-def _detections(given: dict[str, Any] | None, image: npt.NDArray[np.uint8]) -> Detections:
-    if given is None:
-        return Detections.from_boxes([[0, 0, *image.shape[1::-1]]])
-    boxes = np.asarray(given["boxes"], np.float32).reshape(-1, 4)
-    return Detections(
-        boxes=boxes,
-        scores=np.asarray(given["scores"], np.float32),
-        labels=np.zeros(len(boxes), np.int64),
-    )
+    def _probe(self) -> None:
+        probe_lifter(self._stage)

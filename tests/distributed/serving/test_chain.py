@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import json
-import socket
 import struct
 import zlib
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import cv2
 import httpx
 import numpy as np
 import pytest
-import torch
 import yaml
+from prometheus_client.parser import text_string_to_metric_families
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
 
-from raypose.config import Config, build_model, load_config, load_serve_config
+from raypose.config import load_serve_config
 from raypose.config.sections import (
     DetectorStageSection,
     LifterStageSection,
@@ -26,92 +25,21 @@ from raypose.config.sections import (
     ServeSection,
 )
 from raypose.distributed import serving as serve
+from raypose.distributed.serving.answers import (
+    LiftAnswer,
+    ModelsAnswer,
+    PoseAnswer,
+    PoseAnswers,
+    StreamAnswer,
+)
 from raypose.errors import CheckpointError, ConfigError, RayposeError
-from raypose.inference import Predictor
+from raypose.inference import Predictor, load_lift_stage
+from raypose.inference.lift_windows import single_frame
 from raypose.ops.image_files import decode_image
-from tests.models.detectors.conftest import write_rtmdet
-from tests.tiny_runs import load_experiment
+from raypose.structures import Poses, Skeleton
+from tests.distributed.serving.conftest import FOUND, PNG, ask, encoded, scene, section_at
 
 pytestmark = [pytest.mark.usefixtures("ray_session"), pytest.mark.timeout(180)]
-
-LIFTER = {
-    "skeleton": "coco",
-    "codec": {"type": "ImagePoseLifting", "num_keypoints": 17, "root_index": 0},
-    "model": {
-        "type": "PoseLifter",
-        "backbone": {
-            "type": "TCN",
-            "in_channels": 34,
-            "stem_channels": 16,
-            "num_blocks": 1,
-            "kernel_sizes": [1, 1],
-        },
-        "head": {
-            "type": "TemporalRegressionHead",
-            "in_channels": 16,
-            "num_joints": 17,
-            "loss": {"type": "MSELoss"},
-            "decoder": "${codec}",
-        },
-    },
-}
-
-
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    """Where the service of this module listens."""
-    from ray import serve as ray_serve
-
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
-    yield f"http://127.0.0.1:{port}"
-    ray_serve.shutdown()
-
-
-def section_at(address: str, **values: Any) -> ServeSection:
-    return ServeSection(port=int(address.rsplit(":", 1)[1]), **values)
-
-
-@pytest.fixture(scope="module")
-def models(synthetic_people: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder with checkpoints of a pose model and a lifter, weights at random, and a detector."""
-    folder = tmp_path_factory.mktemp("models")
-    config = load_experiment(folder, synthetic_people)
-    save(config, folder / "pose.pth")
-    slow = load_experiment(
-        folder, synthetic_people, model__backbone={"type": "TinyBackbone", "delay": 0.5}
-    )
-    save(slow, folder / "slow.pth")
-    (folder / "lifter.yaml").write_text(yaml.safe_dump(LIFTER))
-    save(load_config(folder / "lifter.yaml"), folder / "lifter.pth")
-    write_rtmdet(folder / "person.onnx")
-    return folder
-
-
-def save(config: Config, path: Path) -> None:
-    torch.manual_seed(1)
-    content = {"state_dict": build_model(config).state_dict(), "config": config.to_yaml()}
-    torch.save(content, path)
-
-
-def encoded(image: np.ndarray, suffix: str = ".png") -> bytes:
-    return cv2.imencode(suffix, image)[1].tobytes()
-
-
-def scene() -> np.ndarray:
-    """A dark picture with one white square, which the detector finds."""
-    image = np.full((128, 128, 3), 60, np.uint8)
-    image[64:80, 48:64] = 255
-    return image
-
-
-PNG = encoded(scene())
-FOUND = [32.0, 32.0, 64.0, 96.0]  # the box that the detector puts round the white square
-
-
-def ask(address: str, body: bytes = PNG, **arguments: Any) -> httpx.Response:
-    return httpx.post(f"{address}/v1/pose", content=body, timeout=60, **arguments)
 
 
 @pytest.fixture(scope="class")
@@ -135,7 +63,8 @@ class TestChain:
         assert answer.status_code == 200
         content = answer.json()
         assert content["image"] == {"width": 128, "height": 128}
-        assert content["timings_ms"].keys() == {"detector", "pose", "lifter"}
+        assert content["timings_ms"].keys() == {"detector", "pose", "lifter", "total"}
+        PoseAnswer.model_validate(content)
         (instance,) = content["instances"]
         np.testing.assert_allclose(instance["bbox"], FOUND, atol=0.5)
         assert 0.9 < instance["bbox_score"] < 1
@@ -180,10 +109,138 @@ class TestChain:
 
     def test_what_is_served(self, address: str) -> None:
         content = httpx.get(f"{address}/v1/models", timeout=60).json()
-        assert content["skeleton"]["name"] == "coco"
-        assert len(content["skeleton"]["keypoints"]) == 17
-        assert (content["detector"], content["lifter"]) == (True, True)
+        ModelsAnswer.model_validate(content)
+        (model,) = content["models"]
+        assert (model["name"], content["default"]) == ("pose", "pose")
+        assert model["skeleton"]["name"] == content["lifter"]["skeleton"]["name"] == "coco"
+        assert len(model["skeleton"]["keypoints"]) == 17
+        assert (content["detector"], content["topology"]) == (True, "chain")
         assert httpx.get(f"{address}/healthz", timeout=60).json() == {"status": "ok"}
+
+    def test_several_images_each_with_its_answer(self, address: str) -> None:
+        dark = encoded(np.full((90, 70, 3), 60, np.uint8))
+        files = [("image", (f"{i}.png", data)) for i, data in enumerate((PNG, PNG[:60], dark))]
+        answer = httpx.post(f"{address}/v1/pose", files=files, timeout=60)
+        assert answer.status_code == 200
+        content = answer.json()
+        PoseAnswers.model_validate(content)
+        whole, cut, nobody = content["images"]
+        assert whole["instances"] == ask(address).json()["instances"]
+        assert (cut["status"], nobody["instances"]) == (400, [])
+        assert "not an image that OpenCV can decode" in cut["error"]
+
+    def test_the_results_of_coco(self, address: str) -> None:
+        plain = ask(address).json()["instances"][0]
+        (result,) = ask(address, params={"format": "coco"}).json()
+        x0, y0, x1, y1 = plain["bbox"]
+        assert result["bbox"] == [x0, y0, round(x1 - x0, 2), round(y1 - y0, 2)]
+        triples = np.reshape(result["keypoints"], (17, 3))
+        np.testing.assert_allclose(triples[:, :2], plain["keypoints"])
+        seen = np.asarray(plain["keypoint_scores"]) >= 0.3
+        assert triples[:, 2].tolist() == np.where(seen, 2, 0).tolist()
+        assert result["num_keypoints"] == seen.sum()
+
+    def test_a_picture_with_the_poses_drawn(self, address: str) -> None:
+        answer = ask(address, params={"format": "overlay"})
+        assert answer.headers["content-type"] == "image/jpeg"
+        drawn = decode_image(answer.content)
+        assert drawn.shape == (128, 128, 3)
+        # The box and joints have colours, the picture has none.
+        assert np.ptp(drawn.astype(int), axis=2).max() > 60
+        assert np.ptp(scene().astype(int), axis=2).max() == 0
+
+    def test_sequences_are_lifted(self, address: str, models: Path) -> None:
+        rng = np.random.default_rng(0)
+        keypoints = rng.uniform(0, 100, (4, 17, 2)).round(2)
+        body = {"image_size": [128, 128], "sequences": [{"keypoints": keypoints.tolist()}]}
+        answer = httpx.post(f"{address}/v1/lift", json=body, timeout=60)
+        content = answer.json()
+        LiftAnswer.model_validate(content)
+        stage = load_lift_stage(models / "lifter.pth", Skeleton.load("coco"))
+        for frame, lifted in enumerate(content["sequences"][0]["keypoints_3d"]):
+            points = keypoints[frame : frame + 1].astype(np.float32)
+            poses = Poses(keypoints=points, keypoint_scores=np.ones((1, 17), np.float32))
+            (expected,) = stage([single_frame(poses, (128, 128), stage.num_frames)])
+            assert expected.keypoints_3d is not None
+            np.testing.assert_allclose(lifted, expected.keypoints_3d[0], atol=1e-4)
+        body["sequences"][0]["keypoints"] = keypoints[:, :5].tolist()
+        refused = httpx.post(f"{address}/v1/lift", json=body, timeout=60)
+        assert refused.status_code == 422
+        assert "frames x 17 x 2 numbers are expected, got 4 x 5 x 2" in refused.json()["detail"]
+
+    def test_a_model_that_is_not_there(self, address: str) -> None:
+        answer = ask(address, params={"model": "poes"})
+        assert (answer.status_code, answer.json()["detail"]) == (
+            422,
+            "model is one of pose, got 'poes'. Did you mean 'pose'?",
+        )
+
+    def test_the_api_describes_itself(self, address: str) -> None:
+        paths = httpx.get(f"{address}/openapi.json", timeout=60).json()["paths"]
+        assert {"/v1/pose", "/v1/lift", "/v1/models", "/healthz", "/metrics"} <= set(paths)
+        body = paths["/v1/pose"]["post"]["requestBody"]["content"]
+        assert set(body) == {"image/*", "multipart/form-data"}
+        assert "PoseAnswer" in str(paths["/v1/pose"]["post"]["responses"]["200"])
+
+    def test_counters_for_prometheus(self, address: str) -> None:
+        def count(name: str, **labels: str) -> float:
+            text = httpx.get(f"{address}/metrics", timeout=60).text
+            return sum(
+                sample.value
+                for family in text_string_to_metric_families(text)
+                for sample in family.samples
+                if sample.name == name and labels.items() <= sample.labels.items()
+            )
+
+        before = count("raypose_requests_total", route="pose", status="200")
+        refused = count("raypose_requests_total", route="pose", status="400")
+        people = count("raypose_instances_total")
+        calls = count("raypose_stage_seconds_count", stage="detector")
+        ask(address)
+        ask(address, b"text")
+        assert count("raypose_requests_total", route="pose", status="200") == before + 1
+        assert count("raypose_requests_total", route="pose", status="400") == refused + 1
+        assert count("raypose_instances_total") == people + 1
+        assert count("raypose_stage_seconds_count", stage="detector") == calls + 1
+
+    def test_a_video(self, address: str) -> None:
+        frames = [encoded(moved(16 * (i // 4))) for i in range(12)]
+        answers = play(address, frames, "?fps=10")
+        assert [answer["frame"] for answer in answers] == list(range(12))
+        for answer in answers:
+            StreamAnswer.model_validate(answer)
+        ids = {answer["instances"][0]["track_id"] for answer in answers}
+        assert len(ids) == 1
+        assert None not in ids
+        assert answers[0]["instances"][0]["keypoints_3d"] is not None
+        assert answers[5]["timings_ms"].keys() == {"detector", "pose", "lifter", "total"}
+
+    def test_frames_of_a_video_that_are_none(self, address: str) -> None:
+        wide = encoded(np.zeros((1001, 1000, 3), np.uint8))
+        first, second, third, last = play(address, [PNG, b"text", wide, PNG])
+        assert (first["frame"], last["frame"]) == (0, 3)
+        assert "not an image" in second["error"]
+        assert third["status"] == 413
+        assert last["instances"][0]["track_id"] == first["instances"][0]["track_id"]
+
+    @pytest.mark.parametrize(
+        ("query", "headers", "reason"),
+        [
+            ("?model=hand", {}, "model is one of pose"),
+            ("?fps=0", {}, "fps: a number above 0"),
+            ("", {"Origin": "https://elsewhere.example"}, "pages of other servers"),
+        ],
+    )
+    def test_streams_that_may_not_be_opened(
+        self, address: str, query: str, headers: dict[str, str], reason: str
+    ) -> None:
+        url = f"{address}/v1/stream{query}".replace("http", "ws", 1)
+        with connect(url, additional_headers=headers) as socket:
+            with pytest.raises(ConnectionClosed) as caught:
+                socket.recv(timeout=30)
+        assert caught.value.rcvd is not None
+        assert caught.value.rcvd.code == 1008
+        assert reason in caught.value.rcvd.reason
 
     @pytest.mark.parametrize(
         ("body", "status", "reason"),
@@ -228,6 +285,22 @@ class TestChain:
         assert np.isfinite([i["keypoints"] for i in answer.json()["instances"]]).all()
 
 
+def moved(by: int) -> np.ndarray:
+    image = np.full((128, 128, 3), 60, np.uint8)
+    image[64:80, 32 + by : 48 + by] = 255
+    return image
+
+
+def play(address: str, frames: list[bytes], query: str = "") -> list[dict[str, Any]]:
+    """Send frames, each when the one before has its answer."""
+    answers = []
+    with connect(f"{address}/v1/stream{query}".replace("http", "ws", 1)) as socket:
+        for frame in frames:
+            socket.send(frame)
+            answers.append(json.loads(socket.recv(timeout=60)))
+    return answers
+
+
 def png(width: int, height: int, pixels: bytes) -> bytes:
     def chunk(kind: bytes, content: bytes) -> bytes:
         checked = kind + content
@@ -265,7 +338,7 @@ class TestPoseAlone:
         assert [i["bbox"] for i in content["instances"]] == [[0, 0, 128, 128]]
         assert content["instances"][0]["keypoints_3d"] is None
         found = httpx.get(f"{address}/v1/models", headers=self.KEY, timeout=60).json()
-        assert (found["detector"], found["lifter"]) == (False, False)
+        assert (found["detector"], found["lifter"]) == (False, None)
 
     def test_without_the_key_nothing_is_answered(self, address: str) -> None:
         assert ask(address).status_code == 401
@@ -293,7 +366,7 @@ def test_models_that_cannot_be_served_are_told_at_once(models: Path, tmp_path: P
     detector = DetectorStageSection(model=str(tmp_path / "person.onnx"))
     with pytest.raises(RayposeError, match=r"person.onnx"):
         serve.build_app(ServeSection(pose=pose, detector=detector), 4)
-    with pytest.raises(ConfigError, match=r"a model needs 'config', or 'weights'"):
+    with pytest.raises(ConfigError, match=r"serve.pose: a model needs 'config', or 'weights'"):
         serve.build_app(ServeSection(), 4)
 
 
