@@ -62,12 +62,17 @@ class YOLOXPoseAnnotationProcessor(BaseKeypointCodec):
                 `category_id` (B, N), counted from 1; without it all instances are of one class.
 
         Raises:
-            RayposeError: without boxes.
+            RayposeError: without boxes, or with boxes as four corners.
         """
         if "bboxes" not in annotations:
             raise RayposeError("YOLOXPoseAnnotationProcessor needs the boxes of the instances")
         visible = visible_or_ones(keypoints, keypoints_visible)
         bboxes: Tensor = annotations["bboxes"]
+        if bboxes.ndim == 4:
+            raise RayposeError(
+                "YOLOXPoseAnnotationProcessor needs boxes as xyxy, got their corners: set "
+                "bbox_keep_corner of BottomupRandomAffine to false"
+            )
         labels: Tensor | int = 0
         if "category_id" in annotations:
             labels = _stacked(annotations["category_id"], bboxes.shape[:2], bboxes) - 1

@@ -29,8 +29,8 @@ class SimCC3DLabel(SimCCLabel):
     `keypoint_y_labels` (B, N, K, Wy), `keypoint_z_labels` (B, N, K, Wz), and the weights
     `keypoint_weights` and `weight_z` (B, N, K). Depths come from the annotation `keypoints_3d`
     (B, N, K, 3) in camera space, and the mean depth of the root keypoints is subtracted. Without
-    that annotation `weight_z` is 0. Decodes three of (B, K, W) or (B, N, K, W) to x and y in input
-    space and z as it was encoded, relative to the root.
+    that annotation, and where it is NaN, `weight_z` is 0. Decodes three of (B, K, W) or
+    (B, N, K, W) to x and y in input space and z as it was encoded, relative to the root.
 
     Args:
         input_size: (w, h, d): the network's input and, in the same unit, the extent of depth.
@@ -108,15 +108,13 @@ class SimCC3DLabel(SimCCLabel):
         Raises:
             RayposeError: if a root is no keypoint.
         """
-        if keypoints_3d is None:
-            z = torch.ones_like(keypoints[..., :1])  # somewhere inside; it has no weight
-        else:
-            roots = root_indices(self.root_index, keypoints_3d.shape[-2])
-            depth = keypoints_3d[..., 2]
-            root = torch.stack([depth[..., i] for i in roots]).mean(dim=0)
-            z = ((depth - root[..., None]) / self.z_range + 1) * (self.input_size[2] / 2)
-            z = z[..., None]
-        points = torch.cat([keypoints[..., :2], z], dim=-1)
+        z = torch.full_like(keypoints[..., 0], torch.nan)
+        if keypoints_3d is not None:
+            depth = keypoints_3d[..., 2] - self.root_depth(keypoints_3d)[..., None]
+            z = self.depth_to_input(depth)
+        known = z.isfinite()
+        z = torch.where(known, z, 1.0)  # somewhere inside; it has no weight
+        points = torch.cat([keypoints[..., :2], z[..., None]], dim=-1)
         targets = super().encode(points, keypoints_visible)
         weights = targets["keypoint_weights"]
         bins = (points[..., 2] * self.simcc_split_ratio).round().long()
@@ -124,8 +122,21 @@ class SimCC3DLabel(SimCCLabel):
             **targets,
             # What the weights leave is labelled and inside on all of the axes.
             "keypoint_z_labels": self._labels(bins, weights >= 0.5, axis=2),
-            "weight_z": torch.zeros_like(weights) if keypoints_3d is None else weights.clone(),
+            "weight_z": weights * known,
         }
+
+    def root_depth(self, keypoints_3d: Tensor) -> Tensor:
+        """Return the mean depth (...) of the roots of poses (..., K, 3) in camera space.
+
+        Raises:
+            RayposeError: if a root is no keypoint.
+        """
+        roots = root_indices(self.root_index, keypoints_3d.shape[-2])
+        return torch.stack([keypoints_3d[..., i, 2] for i in roots]).mean(dim=0)
+
+    def depth_to_input(self, depth: Tensor) -> Tensor:
+        """Return depths behind the root in input space, 0 ... d."""
+        return (depth / self.z_range + 1) * (self.input_size[2] / 2)
 
     def decode(self, encoded: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Find the keypoints (B, N, K, 3) and scores (B, N, K); N is 1 for (B, K, W).

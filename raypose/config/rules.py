@@ -13,6 +13,8 @@ _OUTPUT_ARGUMENTS = {
     "HeatmapHead": "out_channels",
     "SimCCHead": "out_channels",
     "RTMCCHead": "out_channels",
+    "RTMWHead": "out_channels",
+    "RTMW3DHead": "out_channels",
     "RegressionHead": "num_joints",
     "RLEHead": "num_joints",
     "TemporalRegressionHead": "num_joints",
@@ -75,9 +77,12 @@ def _input_sizes(root: Node, skeleton: Skeleton | None) -> Iterator[Problem]:
                 places.append((*path, index, "input_size"))
     for path in places:
         node = _at(root, path)
-        if node is None or node.broken or node.plain() == codec.plain():
+        expected, name = codec.plain(), "codec.input_size"
+        if path[0] == "data" and isinstance(expected, list) and len(expected) == 3:
+            expected, name = expected[:2], "codec.input_size without its depth"
+        if node is None or node.broken or node.plain() == expected:
             continue
-        message = f"got {node.plain()}, expected codec.input_size, {codec.plain()} ({codec.mark})"
+        message = f"got {node.plain()}, expected {name}, {expected} ({codec.mark})"
         yield Problem(node.mark, path, message)
 
 

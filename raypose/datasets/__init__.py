@@ -11,13 +11,19 @@ from raypose.datasets.face_datasets import (
     Face300WDataset,
     WFLWDataset,
 )
-from raypose.datasets.hand_datasets import CocoWholeBodyHandDataset, FreiHandDataset
+from raypose.datasets.h3wb_dataset import H36MWholeBodyDataset
+from raypose.datasets.hand_datasets import (
+    CocoWholeBodyHandDataset,
+    FreiHandDataset,
+    HalpeHandDataset,
+)
 from raypose.datasets.human36m_dataset import Human36mDataset
 from raypose.datasets.interhand_dataset import InterHand2DDoubleDataset, InterHand3DDataset
 from raypose.datasets.jhmdb_dataset import JhmdbDataset
 from raypose.datasets.mocap_dataset import MocapDataset
 from raypose.datasets.mpii_dataset import MpiiDataset
 from raypose.datasets.skeleton_datasets import SKELETON_OF, HumanArt21Dataset, UBody2dDataset
+from raypose.datasets.ubody3d_dataset import UBody3dDataset
 
 __all__ = [
     "SKELETON_OF",
@@ -32,6 +38,8 @@ __all__ = [
     "DeepFashionDataset",
     "Face300WDataset",
     "FreiHandDataset",
+    "H36MWholeBodyDataset",
+    "HalpeHandDataset",
     "Human36mDataset",
     "HumanArt21Dataset",
     "InterHand2DDoubleDataset",
@@ -42,5 +50,6 @@ __all__ = [
     "MpiiDataset",
     "RepeatDataset",
     "UBody2dDataset",
+    "UBody3dDataset",
     "WFLWDataset",
 ]

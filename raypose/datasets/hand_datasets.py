@@ -5,12 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import numpy as np
+
 from raypose.datasets.coco_dataset import CocoDataset
-from raypose.datasets.rearranging import Annotation, part_of_person, rearranged
+from raypose.datasets.rearranging import (
+    OF_THE_PERSON,
+    Annotation,
+    part_of_person,
+    rearranged,
+)
 from raypose.registry import DATASETS
 
 # Images of FreiHAND are squares around the hand.
 _FREIHAND_BOX = [0, 0, 224, 224]
+# Where the points of the left and of the right hand begin among Halpe's 136.
+_HALPE_HANDS = (94, 115)
+_HAND = 21
 
 
 @DATASETS.register_module()
@@ -53,11 +63,61 @@ class CocoWholeBodyHandDataset(CocoDataset):
 
     def arrange(self, content: Any) -> Any:
         """Put the hands where the person was; they are numbered in the order of the file."""
-        found = rearranged(content, _hands)
-        if not isinstance(found, Mapping) or not isinstance(found.get("annotations"), list):
+        return _numbered(rearranged(content, _hands))
+
+
+@DATASETS.register_module()
+class HalpeHandDataset(CocoDataset):
+    """The hands of Halpe, left and right alike, one sample for each.
+
+    Halpe has no boxes of hands: they are those around the labelled points. A hand whose points
+    span none is left out.
+
+    Args:
+        See `CocoDataset`. The skeleton is `coco_wholebody_hand` by default, whose 21 points Halpe
+        has in the same order.
+
+    Example:
+        type: HalpeHandDataset
+        ann_file: annotations/halpe_train_v1.json
+        data_root: data/halpe
+        data_prefix: {img: hico_20160224_det/images/train2015/}
+    """
+
+    clip_boxes: ClassVar[bool] = False
+    default_skeleton: ClassVar[str | None] = "coco_wholebody_hand"
+
+    def arrange(self, content: Any) -> Any:
+        """Put the hands where the person was; they are numbered in the order of the file."""
+        found = _numbered(rearranged(content, _halpe_hands))
+        if not isinstance(found, Mapping) or not isinstance(found.get("categories"), list):
             return found
-        numbered = [{**hand, "id": number} for number, hand in enumerate(found["annotations"])]
-        return {**found, "annotations": numbered}
+        # They name the 136 points of the person.
+        kept = [{"id": kind.get("id"), "name": kind.get("name")} for kind in found["categories"]]
+        return {**found, "categories": kept}
+
+
+def _numbered(content: Any) -> Any:
+    """Return a file's content with ids of its own for the annotations."""
+    if not isinstance(content, Mapping) or not isinstance(content.get("annotations"), list):
+        return content
+    numbered = [{**hand, "id": number} for number, hand in enumerate(content["annotations"])]
+    return {**content, "annotations": numbered}
+
+
+def _halpe_hands(entry: Annotation) -> list[Annotation]:
+    """Return the hands of a person with a labelled point."""
+    points = np.asarray(entry.get("keypoints") or [], np.float64).reshape(-1, 3)
+    hands = []
+    for first in _HALPE_HANDS:
+        hand = points[first : first + _HAND]
+        labelled = hand[hand[:, 2] > 0, :2]
+        if len(labelled):
+            low, high = labelled.min(axis=0), labelled.max(axis=0)
+            kept = {key: value for key, value in entry.items() if key not in OF_THE_PERSON}
+            box = [*low.tolist(), *(high - low).tolist()]
+            hands.append({**kept, "bbox": box, "keypoints": hand.reshape(-1).tolist()})
+    return hands
 
 
 def _hands(entry: Annotation) -> list[Annotation]:

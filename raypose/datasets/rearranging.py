@@ -7,7 +7,7 @@ from typing import Any
 
 Annotation = Mapping[str, Any]
 # What a person's annotation says of the whole person and not of a part of it.
-_OF_THE_PERSON = ("num_keypoints", "area", "segmentation")
+OF_THE_PERSON = ("num_keypoints", "area", "segmentation")
 
 
 def rearranged(content: Any, convert: Callable[[Annotation], Iterable[Annotation]]) -> Any:
@@ -34,7 +34,7 @@ def part_of_person(entry: Annotation, part: str) -> Annotation | None:
     keypoints = entry.get(f"{part}_kpts") or [0]
     if not entry.get(f"{part}_valid") or f"{part}_box" not in entry or max(keypoints) <= 0:
         return None
-    kept = {key: value for key, value in entry.items() if key not in _OF_THE_PERSON}
+    kept = {key: value for key, value in entry.items() if key not in OF_THE_PERSON}
     return {**kept, "bbox": entry[f"{part}_box"], "keypoints": keypoints}
 
 

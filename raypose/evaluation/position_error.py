@@ -1,4 +1,4 @@
-"""Errors of lifted 3D poses over a data set: `MPJPE` and `SimpleMPJPE`.
+"""Errors of 3D poses over a data set: `MPJPE` and `SimpleMPJPE`.
 
 The numbers are in the unit of the poses, times `scale`. T target frames, K keypoints.
 """
@@ -80,11 +80,13 @@ class SimpleMPJPE(SampleMetric):
         if "lifting_target" not in sample.meta:
             raise DataError(f"{type(self).__name__}: sample {sample.id} has no lifting_target")
         gt = np.asarray(sample.meta["lifting_target"])
-        pred = poses.keypoints.reshape(-1, *poses.keypoints.shape[-2:])
+        # A lifter's keypoints are in space, a top-down model has those beside its others.
+        found = poses.keypoints if poses.keypoints_3d is None else poses.keypoints_3d
+        pred = found.reshape(-1, *found.shape[-2:])
         if pred.shape != gt.shape:
             raise DataError(
                 f"{type(self).__name__}: sample {sample.id} has a lifting_target {gt.shape}, "
-                f"predicted are {poses.keypoints.shape}"
+                f"predicted are {found.shape}"
             )
         visible = sample.meta.get("lifting_target_visible")
         mask = np.ones(gt.shape[:2], bool) if visible is None else np.asarray(visible) > 0

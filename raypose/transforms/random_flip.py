@@ -101,7 +101,25 @@ def _flip(sample: PoseSample, direction: str) -> PoseSample:
         sample.keypoints = keypoints
         if sample.transformed_keypoints is not None:
             sample.transformed_keypoints = keypoints
+        _flip_space(sample, size, sample.flip_indices, direction)
     return sample
+
+
+def _flip_space(
+    sample: PoseSample, size: tuple[int, int], flip_indices: Sequence[int], direction: str
+) -> None:
+    """Mirror the poses in camera space, and the camera that sees them."""
+    if "keypoints_3d" not in sample.meta:
+        return
+    axes = list(flip_axes(direction))
+    points = np.array(sample.meta["keypoints_3d"])[:, list(flip_indices)]
+    points[..., axes] *= -1
+    sample.meta["keypoints_3d"] = points
+    camera = sample.meta.get("camera_param")
+    if camera is not None:
+        center = np.array(camera["c"], np.float32)
+        center[axes] = np.array(size)[axes] - 1 - center[axes]
+        sample.meta["camera_param"] = {**camera, "c": center}
 
 
 def _flip_input(

@@ -57,3 +57,10 @@ def test_mistakes_are_named() -> None:
         YOLOXPoseAnnotationProcessor().decode(torch.zeros(1))
     with pytest.raises(RayposeError, match=r"input_size is \(w, h\)"):
         YOLOXPoseAnnotationProcessor(input_size=[640])
+
+
+def test_boxes_as_corners_are_refused_with_what_to_do() -> None:
+    given = batch()
+    corners = given.replace(annotations={"bboxes": torch.zeros(2, 2, 4, 2)})
+    with pytest.raises(RayposeError, match="set bbox_keep_corner of BottomupRandomAffine to false"):
+        YOLOXPoseAnnotationProcessor().encode_batch(corners)

@@ -119,3 +119,21 @@ def test_training_data_need_an_optimizer(problems: Problems) -> None:
 def test_an_unknown_skeleton(problems: Problems) -> None:
     (line,) = problems(f"skeleton: cocoo\n{MODEL}")
     assert line.startswith("exp.yaml:1: skeleton: unknown skeleton 'cocoo'. Did you mean 'coco'?")
+
+
+def test_images_have_no_depth(load: Load, problems: Problems) -> None:
+    codec = "{type: SimCC3DLabel, input_size: [96, 128, 64]}"
+    text = (
+        f"skeleton: coco\ncodec: {codec}\nmodel:\n  type: TopdownPoseEstimator3D\n"
+        "  backbone: {type: ResNet, depth: 18}\n"
+        "  head: {type: RTMW3DHead, in_channels: 512, out_channels: 17, input_size: "
+        '"${codec.input_size}", in_featuremap_size: [3, 4], decoder: "${codec}"}\n'
+        "data: {val: {dataset: {type: CocoDataset, ann_file: a.json}, "
+        "pipeline: [{type: LoadImage}, {type: TopdownAffine, input_size: [96, 128]}]}}\n"
+    )
+    load(text)
+    (problem,) = problems(text.replace("[96, 128]}", "[64, 128]}"))
+    assert "data.val.pipeline.1.input_size: got [64, 128], expected codec.input_size" in problem
+    assert "without its depth, [96, 128]" in problem
+    (problem,) = problems(text, "model.head.out_channels=16")
+    assert problem.endswith("model.head.out_channels: got 16, expected 17: coco has 17 keypoints")

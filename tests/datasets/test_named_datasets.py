@@ -98,6 +98,34 @@ def test_hands_of_whole_bodies_are_samples_of_their_own(build: Build) -> None:
     np.testing.assert_allclose(dataset[2].keypoints[0, 0], [95, 15])
 
 
+def test_hands_of_halpe_have_boxes_around_their_points(build: Build) -> None:
+    body, left = points(94), [*points(20, 10, 20), 40, 30, 1]
+    seen = {"bbox": [1, 2, 3, 4], "area": 9, "keypoints": [*body, *left, *([0] * 60), 5, 6, 0]}
+    right = {"keypoints": [*([0] * 345), *points(20, 95, 15), 90, 10, 2]}
+    single = {"keypoints": [*([0] * 345), *points(21, 95, 15)]}
+    dataset = build("HalpeHandDataset", seen, right, single)
+
+    assert [sample.id for sample in dataset] == ["0", "1"]
+    np.testing.assert_allclose(dataset[0].bboxes, [[10, 20, 40, 30]])
+    assert dataset[0].keypoints.shape == (1, 21, 2)
+    np.testing.assert_allclose(dataset[0].keypoints[0, -1], [40, 30])
+    assert dataset[0].keypoints_visible.sum() == 21
+    np.testing.assert_allclose(dataset[1].bboxes, [[90, 10, 95, 15]])
+    assert dataset.skeleton.name == "coco_wholebody_hand"
+
+
+def test_the_hands_in_a_file_of_halpe(shared_data: Path) -> None:
+    file = shared_data / "formats" / "halpe" / "test_halpe.json"
+    people = json.loads(file.read_text())["annotations"]
+    dataset = DATASETS.build({"type": "HalpeHandDataset", "ann_file": str(file)})
+
+    hands = [np.reshape(p["keypoints"], (136, 3))[94:].reshape(2, 21, 3) for p in people]
+    labelled = [hand for both in hands for hand in both if hand[:, 2].any()]
+    assert len(dataset) == len(labelled) > 0
+    for sample, hand in zip(dataset, labelled, strict=True):
+        np.testing.assert_allclose(sample.keypoints[0], hand[:, :2], rtol=1e-6)
+
+
 def test_freihand_takes_the_whole_image(build: Build) -> None:
     sample = build("FreiHandDataset", {"bbox": [3, 3, 9, 9], "keypoints": points(21)})[0]
     np.testing.assert_allclose(sample.bboxes, [[0, 0, 224, 224]])

@@ -67,6 +67,12 @@ def test_sequences_come_with_a_leading_axis() -> None:
     assert _computed(MPJPE(), [(sample, sequence)])["MPJPE"] == pytest.approx(10, rel=1e-4)
 
 
+def test_a_top_down_model_has_its_pose_in_space_beside_that_in_the_image() -> None:
+    sample, poses = _pair(0, 10)
+    flat = poses.replace(keypoints=np.zeros((1, 17, 2)), keypoints_3d=poses.keypoints)
+    assert _computed(SimpleMPJPE(), [(sample, flat)]) == {"MPJPE": pytest.approx(10, rel=1e-4)}
+
+
 def test_mistakes_are_named() -> None:
     with pytest.raises(ValueError, match="mode is one of mpjpe, p-mpjpe, n-mpjpe, got 'pa'"):
         MPJPE(mode="pa")

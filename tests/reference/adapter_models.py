@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from raypose.config.mmpose_import.findings import Findings
+from raypose.config.mmpose_import.unused_options import without_unused_options
 from raypose.models.data_preprocessors import PoseDataPreprocessor
 from raypose.models.distillers import DWPoseDistiller
 from raypose.models.estimators import (
@@ -19,14 +21,12 @@ from raypose.models.estimators import (
     TopdownPoseEstimator,
 )
 from raypose.models.heads import EDPoseHead, MotionRegressionHead
-from raypose.models.losses import CombinedLoss, RLELoss
+from raypose.models.losses import CombinedLoss, KDLoss, RLELoss
 from raypose.registry import CODECS, MODELS
 from raypose.structures import CropTransform, PoseBatch, Poses, Skeleton
 
 # Values of `type` below these are layers, not entries of a registry.
 _LAYER_CONFIGS = ("act_cfg", "conv_cfg", "norm_cfg")
-# Of `test_cfg`: MMPose itself never reads them when it predicts.
-_UNREAD = ("input_size", "Pmultiscale_test", "num_select")
 _IGNORED = ("init_cfg", "pretrained", "teacher_pretrained", "_scope_")
 _RESULTS = ("keypoints", "keypoint_scores", "keypoints_visible", "bboxes", "bbox_scores", "scores")
 
@@ -39,8 +39,7 @@ def build_model(model_cfg: dict[str, Any]) -> nn.Module:
     """
     cfg = _ours(model_cfg)
     cfg.pop("metainfo", None)  # a skeleton by its path; flip indices come with the batch
-    for name in _UNREAD:
-        cfg.get("test_cfg", {}).pop(name, None)
+    cfg.get("test_cfg", {}).pop("input_size", None)  # MMPose reads it for deployment only
     return MODELS.build(cfg).eval()
 
 
@@ -118,6 +117,8 @@ def loss_function(loss: Any, args: list[Any]) -> Any:
             loss["heatmap_loss"](args[0], args[1]),
             loss["ae_loss"](args[2], args[3]),
         ]
+    if isinstance(loss, KDLoss):
+        return loss(*args[:3])  # the reference has weights, which change nothing
     return loss(*args)
 
 
@@ -140,7 +141,7 @@ def _ours(cfg: dict[str, Any]) -> dict[str, Any]:
                 missing.add(kind)
         return {k: walk(v, k) for k, v in value.items() if k not in _IGNORED}
 
-    found = walk(cfg)
+    found = without_unused_options(walk(cfg), Findings(Path()))
     if missing:
         raise NotImplementedError(f"not registered: {', '.join(sorted(missing))}")
     return found

@@ -138,3 +138,23 @@ def test_mistakes(make_sample: MakeSample) -> None:
     cropped = TopdownAffine((48, 64))(GetBBoxCenterScale()(make_sample()))
     with pytest.raises(RayposeError, match="goes before TopdownAffine"):
         RandomFlip(1.0)(cropped)
+
+
+def test_poses_in_space_are_mirrored_with_their_camera(make_sample: MakeSample) -> None:
+    sample = make_sample()
+    assert sample.keypoints is not None
+    assert sample.flip_indices is not None
+    assert sample.img_shape is not None
+    K, width = sample.keypoints.shape[1], sample.img_shape[1]
+    center, focal = np.array([70.0, 40.0]), np.array([100.0, 90.0])
+    depth = np.arange(3.0, 3 + K)[None, :, None]
+    space = np.concatenate([(sample.keypoints - center) / focal * depth, depth], axis=-1)
+    sample.meta = {"keypoints_3d": space, "camera_param": {"f": focal, "c": center}}
+
+    flipped = RandomFlip(prob=1.0).flip(sample, "horizontal")
+
+    camera, points = flipped.meta["camera_param"], flipped.meta["keypoints_3d"]
+    assert camera["c"].tolist() == [width - 1 - 70, 40]
+    np.testing.assert_array_equal(points[0, :, 2], depth[0, list(sample.flip_indices), 0])
+    pixels = points[..., :2] / points[..., 2:] * camera["f"] + camera["c"]
+    np.testing.assert_allclose(pixels, flipped.keypoints, rtol=1e-5)

@@ -19,6 +19,8 @@ _STORAGE = ("serialize_data", "lazy_init", "max_refetch")
 _NOT_OURS = ("pipeline", "metainfo", *_STORAGE)
 _FILES_FROM_HERE = ("bbox_file", "headbox_file")
 _FILTERS = ("bbox_score_thr",)
+# They give single images, and MMPose's options of sequences have nothing to change.
+_IN_SPACE = ("H36MWholeBodyDataset", "UBody3dDataset")
 
 
 def leaves(dataset: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -151,7 +153,22 @@ class _Datasets:
                 del result["filter_cfg"]
         if kind == "Human36mDataset" and result.pop("data_prefix", None):
             self.findings.note("lifting reads no images, so data_prefix is left out")
+        if kind in _IN_SPACE:
+            self._single_images(kind, result)
         return result
+
+    def _single_images(self, kind: str, dataset: dict[str, Any]) -> None:
+        """Leave out what MMPose's datasets of poses in space have for sequences."""
+        for key, value in (("seq_len", 1), ("data_mode", "topdown")):
+            if dataset.pop(key, value) != value:
+                self.findings.refuse(f"{self.where}.dataset.{key}", f"{kind} has '{value}' only")
+        dataset.pop("causal", None)  # of one frame
+        if kind == "H36MWholeBodyDataset" and dataset.pop("data_prefix", None):
+            self.findings.note(f"{kind}: data_prefix is left out; MMPose reads from original/")
+        if kind == "UBody3dDataset":
+            dataset.pop("test_mode", None)
+            if "subset_frac" in dataset:
+                self.findings.note(f"{kind}: subset_frac takes samples evenly (MMPose's a window)")
 
     def _filters(self, given: Mapping[str, Any]) -> dict[str, Any]:
         ignored = [key for key in given if key not in _FILTERS]

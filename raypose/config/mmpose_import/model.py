@@ -9,6 +9,7 @@ from typing import Any
 from raypose.config.mmpose_import.findings import Findings, cleaned
 from raypose.config.mmpose_import.reader import read_mmpose_config
 from raypose.config.mmpose_import.skeletons import translate_skeleton
+from raypose.config.mmpose_import.unused_options import without_unused_options
 
 
 def translate_model(given: Mapping[str, Any], findings: Findings) -> dict[str, Any]:
@@ -18,7 +19,7 @@ def translate_model(given: Mapping[str, Any], findings: Findings) -> dict[str, A
         given: MMPose's.
         findings: gets a config or skeleton that cannot be found.
     """
-    model = cleaned(given)
+    model = without_unused_options(cleaned(given), findings)
     if "metainfo" in model:
         model["skeleton"] = translate_skeleton({"metainfo": model.pop("metainfo")}, findings)
     if (model.get("test_cfg") or {}).pop("input_size", None):

@@ -22,8 +22,7 @@ from raypose.structures import PoseBatch, Poses, Skeleton
 
 Estimator = str | Mapping[str, Any] | nn.Module
 _LOSSES = ("loss_fea", "loss_logit")
-# MMPose's configs put the length of the run here as well; ours is that of the training.
-_TRAIN_OPTIONS = ("compute_acc", "max_epochs", "val_interval")
+_TRAIN_OPTIONS = ("compute_acc",)
 
 
 @MODELS.register_module()
@@ -46,8 +45,6 @@ class DWPoseDistiller(BaseModule):
             `loss_logit`.
         teacher_pretrained: checkpoint of the teacher, read by `init_weights`.
         train_cfg: options of training: `compute_acc`; those of the student by default.
-            `max_epochs` and `val_interval` may stand there as in MMPose's configs, the settings
-            of the run count.
         data_preprocessor: normalises uint8 images for both; that of the student by default.
         skeleton: for a teacher and a student that do not name their own.
         init_cfg: see `BaseModule`.
@@ -164,9 +161,8 @@ class DWPoseDistiller(BaseModule):
             error = self.distill_losses["loss_fea"](feats[-1], taught[-1])
             losses["loss_fea"] = self.fade * error
         if "loss_logit" in self.distill_losses:
-            weights = batch.targets["keypoint_weights"].flatten(0, 1)
             beta = getattr(student.loss_module, "beta", 1.0)
-            divergence = self.distill_losses["loss_logit"](outputs, answer, beta, weights)
+            divergence = self.distill_losses["loss_logit"](outputs, answer, beta)
             losses["loss_logit"] = self.fade * divergence
         return losses
 

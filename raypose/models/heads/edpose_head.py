@@ -35,9 +35,8 @@ from raypose.structures import PoseBatch, Poses
 LINEAR_INIT: Mapping[str, Any] = MappingProxyType(
     {"type": "Normal", "layer": ["Linear"], "std": 0.01, "bias": 0}
 )
-# Options of MMPose's configs that concern training by denoising, which ED-Pose has and this head
-# does not; of `denosing_cfg` only the number of labels is read, as checkpoints hold them.
-_OF_TRAINING = ("num_dn", "return_intermediate", "num_feature_levels")
+# Of training by denoising this head has the labels, as checkpoints hold a vector for each.
+_DENOISING: Mapping[str, Any] = MappingProxyType({"dn_labelbook_size": 100})
 
 
 @MODELS.register_module()
@@ -57,8 +56,8 @@ class EDPoseHead(TransformerHead):
         out_head: arguments of `EDPoseOutHead`, besides those it shares with the decoder.
         positional_encoding: arguments of `PositionEmbeddingSineHW`.
         data_decoder: config of the codec, or a codec; prediction needs it.
-        denosing_cfg: MMPose's options of training; `dn_labelbook_size`, the number of labels
-            that checkpoints hold a vector for, is read.
+        denosing_cfg: `dn_labelbook_size`, the number of labels that checkpoints hold a vector for.
+            Nothing else, as there is no training.
         dec_pred_class_embed_share: see `EDPoseOutHead`.
         dec_pred_bbox_embed_share: see `EDPoseOutHead`.
         init_cfg: see `BaseModule`.
@@ -102,7 +101,7 @@ class EDPoseHead(TransformerHead):
         num_keypoints: int = 17,
         as_two_stage: bool = False,
         data_decoder: Mapping[str, Any] | BaseKeypointCodec | None = None,
-        denosing_cfg: Mapping[str, Any] = MappingProxyType({"dn_labelbook_size": 100}),
+        denosing_cfg: Mapping[str, Any] = _DENOISING,
         dec_pred_class_embed_share: bool = False,
         dec_pred_bbox_embed_share: bool = False,
         init_cfg: InitCfg = LINEAR_INIT,
@@ -120,9 +119,8 @@ class EDPoseHead(TransformerHead):
             DeformableDetrTransformerEncoder, encoder, "encoder"
         )
         self.embed_dims = self.encoder.embed_dims
-        given = {name: value for name, value in decoder.items() if name not in _OF_TRAINING}
         sizes = {"num_keypoints": num_keypoints}
-        self.decoder = build_layer(EDPoseDecoder, {**given, **sizes}, "decoder")
+        self.decoder = build_layer(EDPoseDecoder, {**decoder, **sizes}, "decoder")
         shared = ("embed_dims", "num_box_decoder_layers", "num_group")
         self.out_head: EDPoseOutHead = build_layer(
             EDPoseOutHead,
@@ -136,8 +134,10 @@ class EDPoseHead(TransformerHead):
             },
             "out_head",
         )
-        if "dn_labelbook_size" not in denosing_cfg:
-            raise ConfigError("denosing_cfg needs 'dn_labelbook_size'")
+        if set(denosing_cfg) != set(_DENOISING):
+            raise ConfigError(
+                f"denosing_cfg has 'dn_labelbook_size' and nothing else, got {list(denosing_cfg)}"
+            )
         self.label_enc = nn.Embedding(denosing_cfg["dn_labelbook_size"] + 1, self.embed_dims)
         self.level_embed = nn.Parameter(torch.randn(num_feature_levels, self.embed_dims))
         self.decoder.share(self.out_head)

@@ -15,13 +15,13 @@ from raypose.models.base_module import InitCfg
 from raypose.models.heads.base_head import Features
 from raypose.models.heads.rtmcc_head import DEFAULT_GAU
 from raypose.models.heads.rtmw_head import RTMWHead
+from raypose.models.losses.semi_supervision import BoneLoss
 from raypose.ops.flips import flip_vectors
 from raypose.ops.peaks import simcc_3d_maximum
 from raypose.registry import MODELS
 from raypose.structures import PoseBatch
 
 _DEFAULT_LOSS: Mapping[str, Any] = MappingProxyType({"type": "KLDiscretLossWithWeight"})
-_OF_COORDINATES = ("BoneLoss", "MPJPELoss")
 
 
 @MODELS.register_module()
@@ -34,19 +34,19 @@ class RTMW3DHead(RTMWHead):
         in_channels: channels of the coarse map; the fine one has half as many.
         out_channels: K.
         input_size: (w, h, d): the network's input and, in the same unit, the extent of depth.
-        in_featuremap_size: (w, h) of the coarse map; a third number, as published configs have
-            it, describes nothing.
+        in_featuremap_size: (w, h) of the coarse map.
         simcc_split_ratio: bins for each pixel of the input.
         final_layer_kernel_size: kernel size of the convolutions; odd.
         gau_cfg: see `RTMCCHead`.
-        loss: config of the loss, or a module, or a list of one. It takes logits, labels and
-            weights of three axes. Losses of coordinates are refused: the coordinates are the
-            places of maxima, which pass no gradient.
+        loss: config of the loss, or a module; it takes logits, labels and weights of three axes.
+            In a list there may be a `BoneLoss` besides, as in published configs. The bones lie
+            between places of maxima, which pass no gradient, so that it is only measured.
         decoder: config of the codec, or a codec; prediction needs it.
         init_cfg: see `BaseModule`.
 
     Raises:
-        ConfigError: for a loss of coordinates, several losses or an unknown option of `gau_cfg`.
+        ConfigError: for another list of losses, sizes with too few or too many numbers, or an
+            unknown option of `gau_cfg`.
 
     Example:
         type: RTMW3DHead
@@ -71,7 +71,7 @@ class RTMW3DHead(RTMWHead):
         in_channels: int,
         out_channels: int,
         input_size: tuple[int, int, int],
-        in_featuremap_size: Sequence[int],
+        in_featuremap_size: tuple[int, int],
         simcc_split_ratio: float = 2.0,
         final_layer_kernel_size: int = 1,
         gau_cfg: Mapping[str, Any] = DEFAULT_GAU,
@@ -81,19 +81,25 @@ class RTMW3DHead(RTMWHead):
     ) -> None:
         if len(input_size) != 3:
             raise ConfigError(f"RTMW3DHead: input_size is (w, h, d), got {list(input_size)}")
+        if len(in_featuremap_size) != 2:
+            raise ConfigError(
+                f"RTMW3DHead: in_featuremap_size is (w, h), got {list(in_featuremap_size)}"
+            )
+        bins_loss, bone_loss = _losses(loss)
         super().__init__(
             in_channels,
             out_channels,
             (input_size[0], input_size[1]),
-            (in_featuremap_size[0], in_featuremap_size[1]),
+            in_featuremap_size,
             simcc_split_ratio,
             final_layer_kernel_size,
             gau_cfg,
-            _only_loss(loss),
+            bins_loss,
             decoder,
             init_cfg,
         )
         self.cls_z = self.classifier(self.cls_x.in_features, input_size[2])
+        self.bone_loss = bone_loss
 
     def forward(self, feats: Features) -> tuple[Tensor, ...]:
         """Return logits (B, K, Wx), (B, K, Wy) and (B, K, Wz) from a fine and a coarse map."""
@@ -101,7 +107,10 @@ class RTMW3DHead(RTMWHead):
         return self.cls_x(tokens), self.cls_y(tokens), self.cls_z(tokens)
 
     def losses_of(self, outputs: tuple[Tensor, ...], batch: PoseBatch) -> dict[str, Tensor]:
-        """Return `loss_kld` and `mpjpe`, the mean error in pixels where the depth is known.
+        """Return `loss_kld`, `mpjpe` and, with a `BoneLoss`, what it measures, `bone`.
+
+        `mpjpe` is the mean error in pixels where the depth is known. `bone` is in bins; a bone
+        counts by the weight of its end, and is flat where the depth is not known.
 
         Uses the targets `keypoint_x_labels` (B, 1, K, Wx), `keypoint_y_labels` (B, 1, K, Wy),
         `keypoint_z_labels` (B, 1, K, Wz), `keypoint_weights` and `weight_z` (B, 1, K).
@@ -111,11 +120,14 @@ class RTMW3DHead(RTMWHead):
         axes = torch.stack([weights, weights, z_weights])
         losses = {"loss_kld": self.loss_module(outputs, (x, y, z), axes)}
         if self.train_cfg.get("compute_acc", True):
+            known = z_weights > 0
             found, _ = simcc_3d_maximum(*(values.detach() for values in outputs))
             true, _ = simcc_3d_maximum(x, y, z)
             error = torch.linalg.vector_norm(found - true, dim=-1) / self.simcc_split_ratio
-            known = z_weights > 0
             losses["mpjpe"] = (error * known).sum() / known.sum().clamp(min=1)
+            if self.bone_loss is not None:
+                poses = [_flat_where(~known, pose) for pose in (found, true)]
+                losses["bone"] = self.bone_loss(*poses, weights[:, self.bone_loss.ends])
         return losses
 
     def flip_outputs(self, outputs: tuple[Tensor, ...], batch: PoseBatch) -> tuple[Tensor, ...]:
@@ -134,25 +146,27 @@ _TARGETS = (
 )
 
 
-def _only_loss(
+def _flat_where(unknown: Tensor, poses: Tensor) -> Tensor:
+    """Return poses (N, K, 3) with a depth of 0 where that is not known (N, K)."""
+    return torch.cat([poses[..., :2], poses[..., 2:].masked_fill(unknown[..., None], 0)], dim=-1)
+
+
+def _losses(
     loss: Mapping[str, Any] | nn.Module | Sequence[Mapping[str, Any]],
-) -> Mapping[str, Any] | nn.Module:
-    """Return the loss of the bins.
+) -> tuple[Mapping[str, Any] | nn.Module, BoneLoss | None]:
+    """Return the loss of the bins, and that of the bones if there is one.
 
     Raises:
-        ConfigError: for a loss of coordinates or several losses.
+        ConfigError: for a list of others.
     """
-    given = list(loss) if isinstance(loss, Sequence) else [loss]
-    names = [
-        type(item).__name__ if isinstance(item, nn.Module) else str(item.get("type"))
-        for item in given
-    ]
-    for name in names:
-        if name in _OF_COORDINATES:
-            raise ConfigError(
-                f"RTMW3DHead: loss {name} compares coordinates, which are places of maxima and "
-                "pass no gradient, so that it would teach nothing; leave it out"
-            )
-    if len(given) != 1:
-        raise ConfigError(f"RTMW3DHead: loss is one loss, got {len(given)}: {', '.join(names)}")
-    return given[0]
+    if not isinstance(loss, Sequence):
+        return loss, None
+    names = [str(item.get("type")) for item in loss]
+    bins = [item for item, name in zip(loss, names, strict=True) if name != "BoneLoss"]
+    bones = [item for item, name in zip(loss, names, strict=True) if name == "BoneLoss"]
+    if len(bins) != 1 or len(bones) > 1:
+        raise ConfigError(
+            "RTMW3DHead: loss is that of the bins and, if wanted, a BoneLoss; got "
+            + ", ".join(names)
+        )
+    return bins[0], MODELS.build(bones[0]) if bones else None

@@ -106,21 +106,15 @@ class KDLoss(DistillationLoss):
         super().__init__(name, use_this)
         self.weight = weight
 
-    def forward(
-        self,
-        pred: Sequence[Tensor],
-        pred_t: Sequence[Tensor],
-        beta: float,
-        target_weight: Tensor | None = None,
-    ) -> Tensor:
+    def forward(self, pred: Sequence[Tensor], pred_t: Sequence[Tensor], beta: float) -> Tensor:
         """Return the sum over bins and axes, the mean over keypoints and samples.
+
+        Hidden keypoints count as others do: what the teacher says of them is worth as much.
 
         Args:
             pred: logits of the student, (B, K, Wx) and (B, K, Wy).
             pred_t: logits of the teacher, of the same shapes.
             beta: factor of the logits before their softmax.
-            target_weight: as other losses of SimCC get it. It changes nothing: what the teacher
-                says of a hidden keypoint is worth as much.
         """
         parts = [
             F.kl_div(

@@ -25,6 +25,9 @@ class BoneLoss(nn.Module):
         use_target_weight: multiply lengths by the weights.
         loss_weight: factor of the result.
 
+    Attributes:
+        ends: for each bone the keypoint that hangs on another one.
+
     Example:
         type: BoneLoss
         joint_parents: [0, 0, 1, 2, 0, 4, 5, 0, 7, 8, 9, 8, 11, 12, 8, 14, 15]
@@ -39,8 +42,8 @@ class BoneLoss(nn.Module):
         super().__init__()
         self.use_target_weight = use_target_weight
         self.loss_weight = loss_weight
-        self._ends = [i for i, parent in enumerate(joint_parents) if i != parent]
-        self._starts = [joint_parents[i] for i in self._ends]
+        self.ends = [i for i, parent in enumerate(joint_parents) if i != parent]
+        self._starts = [joint_parents[i] for i in self.ends]
 
     def forward(
         self, output: Tensor, target: Tensor, target_weight: Tensor | None = None
@@ -63,7 +66,7 @@ class BoneLoss(nn.Module):
         return (ours - theirs).abs().mean() * self.loss_weight
 
     def _lengths(self, poses: Tensor) -> Tensor:
-        return torch.linalg.vector_norm(poses[:, self._ends] - poses[:, self._starts], dim=-1)
+        return torch.linalg.vector_norm(poses[:, self.ends] - poses[:, self._starts], dim=-1)
 
 
 @MODELS.register_module()

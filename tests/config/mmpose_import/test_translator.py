@@ -521,3 +521,57 @@ def test_forced_settings_keep_their_name(change: Change) -> None:
         "norm_decay_mult": 0,
         "force_default_settings": True,
     }
+
+
+def test_whole_bodies_in_space(change: Change, tmp_path: Path) -> None:
+    codec = {"type": "SimCC3DLabel", "input_size": (288, 384, 288), "root_index": (11, 12)}
+    bins = {"type": "KLDiscretLossWithWeight", "beta": 10.0, "label_softmax": True}
+    model = {
+        "type": "TopdownPoseEstimator3D",
+        "backbone": {"type": "CSPNeXt", "out_indices": (3, 4)},
+        "head": {
+            "type": "RTMW3DHead",
+            "in_channels": 1024,
+            "out_channels": 133,
+            "input_size": codec["input_size"],
+            "in_featuremap_size": (9, 12, 9),
+            "loss": [bins, {"type": "BoneLoss", "joint_parents": [0, 0]}],
+            "decoder": codec,
+        },
+        "test_cfg": {"flip_test": False, "mode": "2d"},
+    }
+    steps = [{"type": "LoadImage"}, {"type": "TopdownAffine", "input_size": (288, 384)}]
+    sequence = {"seq_len": 1, "causal": True, "data_prefix": {"img": "images/"}}
+    h3wb = {"type": "H36MWholeBodyDataset", "ann_file": "h3wb.npz", "data_root": "data/h36m/"}
+    ubody = {"type": "UBody3dDataset", "ann_file": "ubody.json", "data_root": "data/UBody/"}
+    parts = [{**h3wb, **sequence}, {**ubody, **sequence, "data_mode": "topdown"}]
+    about = {"from_file": "configs/_base_/datasets/h3wb.py"}
+    translation = change(
+        codec=codec,
+        model=model,
+        train_dataloader__dataset={
+            "type": "CombinedDataset",
+            "metainfo": about,
+            "datasets": parts,
+            "pipeline": [*steps, {"type": "GenerateTarget", "encoder": codec}],
+        },
+        val_dataloader__dataset={**h3wb, **sequence, "test_mode": True, "pipeline": steps},
+        val_evaluator={"type": "SimpleMPJPE", "mode": "p-mpjpe"},
+        custom_hooks=[],
+    )
+
+    split = translation.data["data"]["train"]["dataset"]["datasets"]
+    assert split[0] == {**h3wb, "data_root": "${data_root}"}
+    assert split[1] == {**ubody, "data_prefix": {"img": "images/"}}
+    assert any(
+        "data_prefix is left out; MMPose reads from original/" in n for n in translation.notes
+    )
+    path = tmp_path / "rtmw3d.yaml"
+    path.write_text(translation.to_yaml())
+    config = load_config(path)
+    assert build_model(config).test_cfg == {"flip_test": False, "mode": "2d"}
+    assert config.data["skeleton"] == "h3wb"
+
+    parts[1]["seq_len"] = 27
+    with pytest.raises(ConfigError, match="UBody3dDataset has '1' only"):
+        change(train_dataloader__dataset={"type": "CombinedDataset", "datasets": parts})

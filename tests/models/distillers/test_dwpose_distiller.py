@@ -209,6 +209,8 @@ def test_what_does_not_fit_is_refused() -> None:
         build({"type": "L1Loss"})
     with pytest.raises(ConfigError, match="train_cfg: DWPoseDistiller has no option 'compute_ac'"):
         build(train_cfg={"compute_ac": True})
+    with pytest.raises(ConfigError, match="train_cfg: DWPoseDistiller has no option 'max_epochs'"):
+        build(train_cfg={"max_epochs": 60})
     assert not build({**FEATURES, "use_this": False}, two_dis=True).distill_losses
     with pytest.raises(RayposeError, match="maps of one shape, got"):
         FeaLoss("loss_fea", True, 2, 2)(torch.zeros(1, 2, 4, 4), torch.zeros(1, 2, 2, 2))

@@ -25,7 +25,7 @@ LABELS = ("keypoint_x_labels", "keypoint_y_labels", "keypoint_z_labels")
 
 def build(**changes: Any) -> RTMW3DHead:
     options: dict[str, Any] = {"gau_cfg": {"hidden_dims": 16, "s": 8}, "decoder": CODEC, **changes}
-    head = RTMW3DHead(16, K, SIZE, in_featuremap_size=(3, 4, 3), **options)
+    head = RTMW3DHead(16, K, SIZE, **{"in_featuremap_size": (3, 4), **options})
     return draw_weights(head).eval()
 
 
@@ -83,6 +83,22 @@ def test_without_depths_only_z_has_no_weight() -> None:
 
     assert torch.equal(targets["weight_z"], torch.zeros(3, 1, K))
     assert torch.equal(targets["keypoint_weights"], torch.ones(3, 1, K))
+
+
+def test_depths_may_be_known_for_some_samples_only() -> None:
+    flat, space = points()
+    mixed = space.clone()
+    mixed[1] = torch.nan
+    codec = SimCC3DLabel(SIZE, root_index=(1, 2))
+
+    targets = codec.encode(flat, keypoints_3d=mixed)
+
+    assert targets["weight_z"].sum(dim=(1, 2)).tolist() == [K, 0, K]
+    assert torch.equal(targets["keypoint_weights"], torch.ones(3, 1, K))
+    known = codec.encode(flat, keypoints_3d=space)
+    for name in LABELS:
+        assert torch.equal(targets[name][::2], known[name][::2])
+        assert targets[name].isfinite().all()
 
 
 @pytest.mark.parametrize(
@@ -163,14 +179,45 @@ def test_mirroring_twice_changes_nothing() -> None:
     torch.testing.assert_close(build().flip_outputs(once, batch()), outputs)
 
 
-@pytest.mark.parametrize("loss", ["BoneLoss", "MPJPELoss"])
-def test_losses_of_coordinates_are_refused(loss: str) -> None:
-    with pytest.raises(ConfigError, match=f"loss {loss} .* pass no gradient"):
-        build(loss=[{"type": "KLDiscretLossWithWeight"}, {"type": loss}])
+def test_bones_are_measured_between_maxima() -> None:
+    bone = {"type": "BoneLoss", "joint_parents": [0, 0, 0, 1, 2], "use_target_weight": True}
+    head = build(loss=[{"type": "KLDiscretLossWithWeight"}, {**bone, "loss_weight": 2.0}])
+    assert set(head.state_dict()) == set(build().state_dict())
+    labels = {}
+    # The bones of the last two keypoints are 4 and 8 bins longer; one's depth, 3, is not known.
+    for name, width, places in zip(
+        LABELS,
+        (192, 256, 192),
+        ([10, 20, 30, 23, 34], [10, 10, 10, 10, 10], [5, 5, 5, 9, 5]),
+        strict=True,
+    ):
+        labels[name] = torch.eye(width)[places][None, None]
+    weights = torch.ones(1, 1, K)
+    weight_z = torch.tensor([[[1.0, 1.0, 1.0, 1.0, 0.0]]])
+    outputs = tuple(labels[name][0].clone() for name in LABELS)
+    outputs[0][0, 4] = torch.eye(192)[42]
+    outputs[2][0, 3] = torch.eye(192)[5]
+
+    losses = head.losses_of(
+        outputs,
+        PoseBatch(targets={**labels, "keypoint_weights": weights, "weight_z": weight_z}),
+    )
+
+    # 5 -> 3 for the one whose depth was missed, sqrt(4^2 + 5^2) -> sqrt(12^2 + 5^2) otherwise.
+    lengths = 5 - 3, (12**2 + 5**2) ** 0.5 - (4**2 + 5**2) ** 0.5
+    assert losses["bone"].item() == pytest.approx(2 * sum(lengths) / 4, rel=1e-5)
+    assert set(losses) == {"loss_kld", "mpjpe", "bone"}
+
+
+def test_other_lists_of_losses_are_refused() -> None:
+    bins, bone = {"type": "KLDiscretLossWithWeight"}, {"type": "BoneLoss", "joint_parents": [0]}
+    for loss in ([bins, bins], [bins, bone, bone], [bone], [bins, {"type": "MPJPELoss"}]):
+        with pytest.raises(ConfigError, match="loss is that of the bins and, if wanted, a Bone"):
+            build(loss=loss)
     with pytest.raises(ConfigError, match="use_target_weight is true"):
         build(loss={"type": "KLDiscretLossWithWeight", "use_target_weight": False})
-    with pytest.raises(ConfigError, match="one loss, got 2"):
-        build(loss=[{"type": "KLDiscretLossWithWeight"}] * 2)
+    with pytest.raises(ConfigError, match=r"in_featuremap_size is \(w, h\), got \[3, 4, 3\]"):
+        build(in_featuremap_size=(3, 4, 3))
 
 
 class TwoMaps(nn.Module):
@@ -178,15 +225,55 @@ class TwoMaps(nn.Module):
         return features(len(images))
 
 
-def test_the_estimator_gives_pixels_and_depths() -> None:
-    estimator = TopdownPoseEstimator3D(TwoMaps(), head=build()).eval()
+def estimated(mode: str | None = None, **annotations: Any) -> tuple[Any, Any, CropTransform]:
+    """What an estimator finds, its keypoints in input space, and the crop."""
+    test_cfg = {} if mode is None else {"mode": mode}
+    estimator = TopdownPoseEstimator3D(TwoMaps(), head=build(), test_cfg=test_cfg).eval()
     crop = CropTransform.from_box((100.0, 80.0), (48.0, 64.0), SIZE[:2])
-    inputs = batch().replace(inputs=torch.zeros(3, 3, 128, 96), transforms=[crop] * 3)
+    inputs = batch(depth=False).replace(
+        inputs=torch.zeros(3, 3, 128, 96), transforms=[crop] * 3, annotations=annotations
+    )
     inside = estimator.required_head().predict(features(), inputs)
+    found = estimator.predict(inputs)[1]
+    np.testing.assert_allclose(found.keypoints, crop.to_image(inside[1].keypoints[..., :2]))
+    return found, inside[1].keypoints, crop
 
-    for found, pose in zip(estimator.predict(inputs), inside, strict=True):
-        assert found.keypoints.shape == (1, K, 2)
-        assert found.keypoints_3d is not None
-        np.testing.assert_allclose(found.keypoints, crop.to_image(pose.keypoints[..., :2]))
-        np.testing.assert_array_equal(found.keypoints_3d[..., :2], found.keypoints)
-        np.testing.assert_array_equal(found.keypoints_3d[..., 2], pose.keypoints[..., 2])
+
+def test_poses_are_in_the_space_of_the_camera() -> None:
+    camera = {"f": np.array([[500.0], [400.0]]), "c": [90.0, 70.0]}
+    space = torch.full((3, 1, K, 3), 7.0)
+    space[..., 1, 2], space[..., 2, 2] = 3.0, 4.0  # the roots
+
+    found, inside, _ = estimated(keypoints_3d=space, camera_param=[camera] * 3)
+
+    depth = inside[..., 2] + 3.5
+    want = (found.keypoints - [90, 70]) / [500, 400] * depth[..., None]
+    np.testing.assert_allclose(found.keypoints_3d[..., :2], want, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(found.keypoints_3d[..., 2], depth, rtol=1e-6)
+    assert found.keypoints_3d.dtype == np.float32
+
+
+def test_without_a_camera_that_of_the_training_data_looks_at_the_middle() -> None:
+    shape = torch.tensor([[200, 300]] * 3)
+    unknown = torch.full((3, 1, K, 3), torch.nan)
+
+    found, inside, crop = estimated("3d", img_shape=shape, keypoints_3d=unknown)
+    alone, _, _ = estimated("3d")
+
+    depth = inside[..., 2:] + 5.14388
+    focal = [1145.04940459, 1143.78109572]
+    for poses, center in ((found, [150, 100]), (alone, crop.center)):
+        want = (poses.keypoints - center) / focal * depth
+        np.testing.assert_allclose(poses.keypoints_3d[..., :2], want, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(poses.keypoints_3d[..., 2:], depth, rtol=1e-6)
+
+
+def test_poses_to_draw_have_one_unit_and_flat_ones_no_depth() -> None:
+    found, inside, _ = estimated("vis")
+    np.testing.assert_allclose(found.keypoints_3d[..., :2], inside[..., :2])
+    depth = (inside[..., 2] / 2.1744869 + 1) * 48
+    np.testing.assert_allclose(found.keypoints_3d[..., 2], depth, rtol=1e-6)
+
+    assert estimated("2d")[0].keypoints_3d is None
+    with pytest.raises(ConfigError, match="mode is one of 3d, 2d, vis, got '4d'"):
+        estimated("4d")
