@@ -10,19 +10,20 @@ import torch
 
 from raypose.codecs.base import BaseKeypointCodec
 from raypose.config import Config, build_codec, build_model, load_config
-from raypose.config.lookup import published_model
-from raypose.errors import CheckpointError, ConfigError
+from raypose.config.lookup import find_config, published_model
+from raypose.errors import CheckpointError, ConfigError, did_you_mean
 from raypose.inference.crop_stage import CropStage
 from raypose.inference.lift_stage import LiftStage
 from raypose.inference.pose_stage import PoseStage
 from raypose.models.checkpoint import load_checkpoint, read_checkpoint
-from raypose.models.detectors import BaseDetector, ONNXDetector
+from raypose.models.detectors import DETECTOR_ALIASES, BaseDetector, Classes
 from raypose.models.estimators.base import BasePoseEstimator
 from raypose.registry import MODELS, TRANSFORMS
 from raypose.structures import Skeleton
 from raypose.weights import is_address, local_file
 
 ConfigSource = str | Path | Config
+DetectorSource = str | Path | Mapping[str, Any] | BaseDetector
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
@@ -152,7 +153,7 @@ def load_lift_stage(
     weights: str | Path | None = None,
     device: str | torch.device = "cpu",
 ) -> LiftStage:
-    """Build the stage of a lifter.
+    """Build the stage of a lifter; its windows are those of its validation.
 
     Args:
         config: as for `load_estimator`.
@@ -170,42 +171,105 @@ def load_lift_stage(
         missing = "codec" if codec is None else "skeleton"
         raise ConfigError(f"{experiment.path or 'the config'}: a lifter needs '{missing}'")
     val = experiment.data_options.val
-    dataset = {} if val is None else val.dataset
     return LiftStage(
         lifter,
         codec,
         source,
         target,
-        num_frames=int(dataset.get("seq_len", 1)),
+        **_window_options({} if val is None else val.dataset),
         device=resolve_device(device),
     )
 
 
 def load_detector(
-    source: str | Path | Mapping[str, Any] | BaseDetector, device: str | torch.device = "cpu"
+    source: DetectorSource,
+    device: str | torch.device = "cpu",
+    *,
+    weights: str | Path | None = None,
+    score_thr: float | None = None,
+    nms_thr: float | None = None,
+    max_per_image: int | None = None,
+    batch_size: int | None = None,
+    classes: Classes | None = None,
 ) -> BaseDetector:
-    """Build a detector and make it ready.
+    """Build a detector and make it ready; what is None stays the detector's own.
 
     Args:
-        source: an ONNX file, a config whose `model` is a detector, a mapping with `type`, or a
-            detector.
+        source: an ONNX file or its address, a config whose `model` is a detector (path or name),
+            a short name (`human`, `face`, `hand`, `animal`, `rtmdet`, `yolox`, ...), a mapping
+            with `type`, or a detector, which has its options already.
         device: `cpu`, `cuda`, `cuda:1` or `auto`.
+        weights: path or address of the checkpoint of a torch detector.
+        score_thr: least score of a box.
+        nms_thr: of two boxes of a class whose IoU is larger, the better remains.
+        max_per_image: most boxes of an image, the best ones.
+        batch_size: images of one call of the network.
+        classes: classes to keep, by name or index.
 
     Raises:
-        ConfigError: if this is no detector.
+        ConfigError: if this is no detector, or it does not take an option or have a class.
+        CheckpointError: if the file or the weights cannot be had.
     """
+    given = {
+        "score_thr": score_thr,
+        "nms_thr": nms_thr,
+        "max_per_image": max_per_image,
+        "batch_size": batch_size,
+        "classes": classes,
+    }
+    options = {key: value for key, value in given.items() if value is not None}
+    if weights is not None:
+        options["init_cfg"] = {"type": "Pretrained", "checkpoint": str(weights)}
     if isinstance(source, (str, Path)):
-        if Path(source).suffix == ".onnx":
-            detector: Any = ONNXDetector(source)
-        else:
-            detector = build_model(load_config(source))
+        node, own = _detector_config(source)
+        options = {**own, **options}
+    elif isinstance(source, Mapping):
+        node = dict(source)
+    elif options:
+        raise ConfigError(
+            f"this {type(source).__name__} is built already; give {', '.join(options)} where it is"
+        )
     else:
-        detector = MODELS.build(source)
+        node = source
+    if isinstance(node, dict) and "onnx_file" in node and weights is not None:
+        raise ConfigError(f"{node['onnx_file']} holds its weights; there are no others to load")
+    detector: Any = MODELS.build({**node, **options} if isinstance(node, dict) else node)
     if not callable(getattr(detector, "detect", None)):
         raise ConfigError(
             f"a detector (a class with detect()) is expected, got {type(detector).__name__}"
         )
     return detector.to(str(resolve_device(device)))
+
+
+def _detector_config(source: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the mapping that a detector is built from, and what its short name adds to it."""
+    if Path(source).suffix == ".onnx":
+        return {"type": "ONNXDetector", "onnx_file": str(local_file(source))}, {}
+    alias = DETECTOR_ALIASES.get(str(source))
+    if alias is not None:
+        own = {} if alias.classes is None else {"classes": alias.classes}
+        return load_config(alias.config).data["model"], own
+    try:
+        path = find_config(source)
+    except ConfigError as error:
+        near = did_you_mean(str(source), DETECTOR_ALIASES)
+        short = f"Short names of detectors are {', '.join(DETECTOR_ALIASES)}.{near}"
+        raise ConfigError([*error.problems, short]) from error
+    return load_config(path).data["model"], {}
+
+
+def _window_options(dataset: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of `LiftStage` that a dataset of motion capture knows."""
+    multiple = int(dataset.get("multiple_target", 0))
+    num_frames = multiple or int(dataset.get("seq_len", 1))
+    causal = not multiple and bool(dataset.get("causal", True))
+    return {
+        "num_frames": num_frames,
+        "frame": num_frames - 1 if causal else num_frames // 2,
+        "step": int(dataset.get("seq_step", 1)),
+        "multiple": multiple > 0,
+        "scored": dataset.get("keypoint_2d_src") == "detection",
+    }
 
 
 def _read_config(

@@ -1,20 +1,22 @@
-"""Where pictures come from: files, folders, videos, arrays, one `Frame` after another."""
+"""Where pictures come from: files, folders, videos, cameras, arrays, one `Frame` after another."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from raypose.errors import DataError, did_you_mean
+from raypose.inference.cameras import camera_of, iter_camera
+from raypose.inference.frame import Frame, Image
+from raypose.inference.read_ahead import read_ahead
 from raypose.ops.image_files import read_image
-
-Image = npt.NDArray[np.uint8]
+from raypose.weights import is_address
 
 IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".jp2", ".gif"}
@@ -22,50 +24,55 @@ IMAGE_SUFFIXES = frozenset(
 VIDEO_SUFFIXES = frozenset(
     {".avi", ".mp4", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv"}
 )
+# Of a video that does not say: what most cameras do.
+_USUAL_RATE = 30.0
+
+Source = int | str | Path | Image | Iterable[Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Frame:
-    """One picture and where it is from.
-
-    Attributes:
-        source: path of the image or video; empty for arrays.
-        index: number of the frame in the video or among the arrays; 0 for an image file.
-        image: (H, W, 3) uint8 BGR, None if it could not be read.
-        error: why it could not be read.
-    """
-
-    source: str
-    index: int = 0
-    image: Image | None = None
-    error: str | None = None
-
-
-def iter_frames(source: str | Path | Image | Iterable[Any]) -> Iterator[Frame]:
+def iter_frames(source: Source, ahead: int = 0) -> Iterator[Frame]:
     """Yield the pictures of a source, one at a time: a long video needs no more memory.
 
     An image that cannot be read becomes a frame with an `error`; the others follow.
 
     Args:
-        source: an image file, a video file, a folder of images (with its subfolders, in the
-            order of their names), an array (H, W, 3) uint8 BGR, or an iterable of any of these.
+        source: an image file, a video file or its address, a folder of images (with its
+            subfolders, in the order of their names), a camera (`0`, `"webcam:0"`, `rtsp://...`,
+            see `camera_of`), an array (H, W, 3) uint8 BGR, or an iterable of any of these.
+        ahead: pictures of files that a thread reads ahead; cameras always have one, which keeps
+            the newest picture only, so that what is seen is what is there now. Iterators of the
+            caller are used in the caller's thread.
 
     Raises:
         DataError: if a path does not exist, is of an unknown kind or a folder without images, or
-            a video cannot be opened.
+            a video or camera cannot be opened.
     """
-    if isinstance(source, np.ndarray):
+    camera = None if _is_video_address(source) else camera_of(source)
+    if camera is not None:
+        yield from read_ahead(iter_camera(camera), size=1, newest_only=True)
+    elif ahead and isinstance(source, (str, Path, list, tuple)) and not is_live(source):
+        yield from read_ahead(iter_frames(source), ahead)
+    elif isinstance(source, np.ndarray):
         yield Frame(source="", image=source)
     elif isinstance(source, (str, Path)):
-        yield from _iter_path(Path(source))
+        yield from _iter_path(source)
+    elif isinstance(source, Iterable):
+        yield from _iter_items(source, ahead)
     else:
-        arrays = 0
-        for item in source:
-            if isinstance(item, np.ndarray):
-                yield Frame(source="", index=arrays, image=item)
-                arrays += 1
-            else:
-                yield from iter_frames(item)
+        raise DataError(
+            "a source is a path, a camera, an array or an iterable of these, got a "
+            f"{type(source).__name__}"
+        )
+
+
+def is_live(source: Any) -> bool:
+    """Return whether a source is a camera or a list with one, see `raypose.inference.cameras`.
+
+    The address of a video file is none: it can wait.
+    """
+    if isinstance(source, (list, tuple)):
+        return any(is_live(item) for item in source)
+    return camera_of(source) is not None and not _is_video_address(source)
 
 
 def list_images(folder: str | Path) -> list[Path]:
@@ -99,13 +106,16 @@ def iter_video(path: str | Path, start: int = 0, stop: int | None = None) -> Ite
         DataError: if the video cannot be opened.
     """
     video = _open_video(path, start)
+    rate = video.get(cv2.CAP_PROP_FPS)
+    rate = rate if math.isfinite(rate) and rate > 0 else _USUAL_RATE
     try:
         index = start
         while stop is None or index < stop:
             found, image = video.read()
             if not found:
                 return
-            yield Frame(source=str(path), index=index, image=image)  # type: ignore[arg-type]
+            time = index / rate
+            yield Frame(source=str(path), index=index, time=time, image=image)  # type: ignore[arg-type]
             index += 1
     finally:
         video.release()
@@ -130,8 +140,25 @@ def count_frames(path: str | Path) -> int:
         video.release()
 
 
-def _iter_path(path: Path) -> Iterator[Frame]:
-    if path.is_dir():
+def _iter_items(items: Iterable[Any], ahead: int) -> Iterator[Frame]:
+    arrays = 0
+    for item in items:
+        if isinstance(item, np.ndarray):
+            yield Frame(source="", index=arrays, image=item)
+            arrays += 1
+        else:
+            yield from iter_frames(item, ahead)
+
+
+def _is_video_address(source: Any) -> bool:
+    return is_address(source) and is_video(urlsplit(source).path)
+
+
+def _iter_path(source: str | Path) -> Iterator[Frame]:
+    path = Path(source)
+    if _is_video_address(source):
+        yield from iter_video(source)
+    elif path.is_dir():
         for file in list_images(path):
             yield _image_frame(file)
     elif not path.exists():

@@ -21,7 +21,7 @@ from raypose.config import (
 from raypose.errors import CheckpointError, ConfigError
 from raypose.inference import Predictor, load_detector, load_estimator, load_lift_stage
 from raypose.ops.image_files import read_image
-from raypose.structures import PoseBatch, Skeleton
+from raypose.structures import PoseBatch, Skeleton, SkeletonConversion
 
 BOXES = [[[20, 10, 80, 120], [60, 5, 130, 90]], [[5, 5, 60, 60]]]
 RNG = np.random.default_rng(5)
@@ -179,9 +179,9 @@ def test_two_dimensions_to_three(folder: Path) -> None:
     lifter, config = load_estimator(folder / "lift.pth")
     codec = build_codec(config)
     assert codec is not None
-    stage = load_lift_stage(folder / "lift.pth", Skeleton.load("coco"))
     box = np.asarray(poses.bboxes)[0]
-    points = stage.convert(poses.keypoints[:1])
+    conversion = SkeletonConversion.between(Skeleton.load("coco"), Skeleton.load("h36m"))
+    points = conversion.keypoints(poses.keypoints[:1])
     points = (points - (box[:2] + box[2:]) / 2) / (box[2:] - box[:2]).max() * 350 + [500, 510]
     batch = PoseBatch(
         keypoints=torch.tensor(points, dtype=torch.float32)[:, None].repeat(1, 9, 1, 1),
@@ -191,6 +191,27 @@ def test_two_dimensions_to_three(folder: Path) -> None:
     (expected,) = lifter.predict(codec.encode_batch(batch))
     np.testing.assert_allclose(poses.keypoints_3d[0], expected.keypoints[0], atol=1e-5)
     assert np.abs(expected.keypoints).max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"seq_len": 9}, (9, 8, 1, False, False)),
+        ({"seq_len": 9, "causal": False, "seq_step": 3}, (9, 4, 3, False, False)),
+        ({"seq_len": 1, "multiple_target": 9}, (9, 4, 1, True, False)),
+        ({"seq_len": 9, "keypoint_2d_src": "detection"}, (9, 8, 1, False, True)),
+    ],
+)
+def test_a_lifters_windows_are_those_of_its_validation(
+    folder: Path, changes: dict[str, Any], expected: tuple[Any, ...]
+) -> None:
+    _, config = load_estimator(folder / "lift.pth")
+    val = config.data_options.val
+    assert val is not None
+    val.dataset.clear()
+    val.dataset.update(changes)
+    stage = load_lift_stage(config, Skeleton.load("coco"), folder / "lift.pth")
+    assert (stage.num_frames, stage.target, stage.step, stage.multiple, stage.scored) == expected
 
 
 def test_detectors_from_a_file_a_mapping_and_a_config(tmp_path: Path) -> None:
@@ -214,7 +235,7 @@ def test_what_does_not_fit_together(folder: Path, tmp_path: Path) -> None:
         load_estimator(tmp_path / "detector.yaml", folder / "pose.pth")
     with pytest.raises(ConfigError, match=r"a class with detect\(\)\) is expected, got Topdown"):
         load_detector(folder / "pose.yaml")
-    with pytest.raises(ConfigError, match=r"turned into the joints of Human3\.6M"):
+    with pytest.raises(ConfigError, match=r"'ap10k' cannot be turned into those of 'h36m'"):
         load_lift_stage(folder / "lift.pth", Skeleton.load("ap10k"))
     with pytest.raises(ConfigError, match=r"data\.val\.pipeline is missing"):
         Predictor(folder / "lift.pth")

@@ -32,6 +32,12 @@ class Detections:
     def __len__(self) -> int:
         return len(self.boxes)
 
+    def select(self, index: npt.NDArray[np.bool_ | np.integer]) -> Detections:
+        """Return the detections picked by a boolean mask or integer indices."""
+        return Detections(
+            boxes=self.boxes[index], scores=self.scores[index], labels=self.labels[index]
+        )
+
     @classmethod
     def empty(cls) -> Detections:
         """Return the answer for an image with nothing in it."""
@@ -65,6 +71,16 @@ class BaseDetector(ABC):
         Returns:
             B `Detections`, the boxes in pixels of their image and inside of it.
         """
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes that labels are indices of; empty where they are not known."""
+        return ()
+
+    @property
+    def classes(self) -> npt.NDArray[np.int64] | None:
+        """Indices of the classes that are looked for, None for all."""
+        return None
 
     def to(self, device: str) -> BaseDetector:
         """Move to `cpu`, `cuda` or `cuda:1` and make ready; returns the detector itself."""

@@ -18,6 +18,12 @@ import numpy.typing as npt
 from raypose.errors import ConfigError, did_you_mean
 from raypose.models.detectors import rtmdet, yolox
 from raypose.models.detectors.base import BaseDetector, Detections, Image
+from raypose.models.detectors.class_names import (
+    Classes,
+    find_classes,
+    names_by_number,
+    names_in_metadata,
+)
 from raypose.models.detectors.letterbox import check_thresholds, letterbox, select, to_image
 from raypose.models.detectors.onnx_session import OnnxSession
 from raypose.registry import MODELS
@@ -55,14 +61,17 @@ class ONNXDetector(BaseDetector):
         nms_thr: of two boxes of a class whose IoU is larger, the better remains; by default what
             the family was published with (RTMDet 0.6, YOLOX 0.45). Exports that suppress by
             themselves have a threshold of their own.
-        classes: class indices to keep, None for all; 0 is the person of COCO.
+        classes: classes to keep, by name or index, None for all; 0 is the person of COCO.
         max_per_image: most boxes of an image, the best ones.
         backend: `auto` (ONNX Runtime where installed), `onnxruntime` or `opencv`.
         batch_size: images of one call, for files that leave it free.
         num_threads: threads of one call; as many as torch uses by default.
+        class_names: what the classes are called; by default what the file says, else COCO's for
+            80 classes and `person` for one.
 
     Raises:
-        ConfigError: for arguments out of range.
+        ConfigError: for arguments out of range; where the file is opened, for `classes` that it
+            does not have.
 
     Example:
         type: ONNXDetector
@@ -77,11 +86,12 @@ class ONNXDetector(BaseDetector):
         input_size: Sequence[int] | None = None,
         score_thr: float = 0.3,
         nms_thr: float | None = None,
-        classes: Sequence[int] | None = (0,),
+        classes: Classes | None = (0,),
         max_per_image: int = 100,
         backend: str = "auto",
         batch_size: int = 8,
         num_threads: int | None = None,
+        class_names: Sequence[str] | None = None,
     ) -> None:
         choices = ("auto", *_FAMILIES)
         if family not in choices:
@@ -93,8 +103,9 @@ class ONNXDetector(BaseDetector):
         self.onnx_file = Path(onnx_file)
         self.score_thr = score_thr
         self.nms_thr = nms_thr
-        self.classes = None if classes is None else np.asarray(classes, np.int64)
         self.max_per_image = max_per_image
+        self._classes = classes
+        self._class_names = class_names
         self._family = family
         self._input_size = None if input_size is None else (int(input_size[0]), int(input_size[1]))
         self._batch_size = batch_size
@@ -105,7 +116,7 @@ class ONNXDetector(BaseDetector):
     def to(self, device: str) -> ONNXDetector:
         """Open the network on a device; see `BaseDetector.to`."""
         self._open_session = OnnxSession(self.onnx_file, self._backend, device, self._num_threads)
-        _ = self.family
+        _ = self.family, self.classes
         return self
 
     @property
@@ -134,6 +145,34 @@ class ONNXDetector(BaseDetector):
                 f"{self.onnx_file} takes {width}x{height}, not input_size {list(given)}"
             )
         return width, height
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes; see `BaseDetector.class_names`."""
+        if self._class_names is not None:
+            return tuple(self._class_names)
+        said = names_in_metadata(self._session.metadata)
+        if said or self._suppresses:
+            return said
+        channels = self._session.output_shapes[0][-1]
+        # Boxes come beside the classes: 4 numbers, and the objectness of YOLOX.
+        boxes = {"rtmdet": 4, "yolox": 5}[self.family]
+        return () if channels is None else names_by_number(channels - boxes)
+
+    @property
+    def classes(self) -> npt.NDArray[np.int64] | None:
+        """Indices of the classes that are looked for; see `BaseDetector.classes`.
+
+        Raises:
+            ConfigError: if the network does not have one of them.
+        """
+        return self._kept
+
+    @cached_property
+    def _kept(self) -> npt.NDArray[np.int64] | None:
+        if self._classes is None:
+            return None
+        return find_classes(self._classes, self.class_names, str(self.onnx_file))
 
     @cached_property
     def family(self) -> str:

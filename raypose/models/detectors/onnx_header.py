@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from raypose.errors import CheckpointError
 
 # Field numbers of onnx.proto.
-_MODEL_GRAPH = 7
+_MODEL_GRAPH, _MODEL_METADATA = 7, 14
+_ENTRY_KEY, _ENTRY_VALUE = 1, 2
 _GRAPH_INITIALIZER, _GRAPH_INPUT, _GRAPH_OUTPUT = 5, 11, 12
 _TENSOR_NAME = 8
 _VALUE_NAME, _VALUE_TYPE = 1, 2
@@ -34,8 +36,22 @@ class OnnxValue:
     shape: tuple[int | None, ...]
 
 
-def read_onnx_header(path: str | Path) -> tuple[list[OnnxValue], list[OnnxValue]]:
-    """Return the inputs (weights left out) and the outputs of an ONNX file.
+class OnnxHeader(NamedTuple):
+    """What a file says of itself.
+
+    Attributes:
+        inputs: of the graph, weights left out.
+        outputs: of the graph.
+        metadata: key-value pairs that the exporter has written.
+    """
+
+    inputs: list[OnnxValue]
+    outputs: list[OnnxValue]
+    metadata: dict[str, str]
+
+
+def read_onnx_header(path: str | Path) -> OnnxHeader:
+    """Return the inputs, the outputs and the metadata of an ONNX file.
 
     Raises:
         CheckpointError: if the file is missing or is not ONNX.
@@ -44,9 +60,12 @@ def read_onnx_header(path: str | Path) -> tuple[list[OnnxValue], list[OnnxValue]
     if not file.is_file():
         raise CheckpointError(f"no ONNX file at {file}")
     try:
-        graph = _message(memoryview(file.read_bytes()), _MODEL_GRAPH)
+        model = memoryview(file.read_bytes())
+        graph = _message(model, _MODEL_GRAPH)
         if graph is None:
             raise ValueError("no graph")
+        entries = [value for field, value in _fields(model) if field == _MODEL_METADATA]
+        metadata = {_text(entry, _ENTRY_KEY): _text(entry, _ENTRY_VALUE) for entry in entries}
         weights, inputs, outputs = set(), [], []
         for field, value in _fields(graph):
             if field == _GRAPH_INITIALIZER:
@@ -57,7 +76,8 @@ def read_onnx_header(path: str | Path) -> tuple[list[OnnxValue], list[OnnxValue]
                 outputs.append(_value(value))
     except (ValueError, IndexError, TypeError) as error:
         raise CheckpointError(f"{file} is not an ONNX file ({error})") from error
-    return [value for value in inputs if value.name not in weights], outputs
+    used = [value for value in inputs if value.name not in weights]
+    return OnnxHeader(used, outputs, metadata)
 
 
 def _value(info: memoryview | int) -> OnnxValue:

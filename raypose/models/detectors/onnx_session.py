@@ -32,6 +32,8 @@ class OnnxSession:
     Attributes:
         input_shape: (B, 3, H, W) as the file fixes it, None for each free axis.
         output_names: names of the outputs, in order.
+        output_shapes: their shapes, None for each free axis.
+        metadata: key-value pairs in the file.
 
     Raises:
         CheckpointError: if the file is missing or not ONNX.
@@ -51,12 +53,13 @@ class OnnxSession:
                 f"backend is one of {', '.join(BACKENDS)}, got {backend!r}."
                 + did_you_mean(backend, BACKENDS)
             )
-        inputs, outputs = read_onnx_header(path)
+        inputs, outputs, self.metadata = read_onnx_header(path)
         if len(inputs) != 1 or len(inputs[0].shape) != 4:
             found = ", ".join(f"{value.name} {list(value.shape)}" for value in inputs)
             raise ConfigError(f"{path}: one input (B, 3, H, W) expected, got {found or 'none'}")
         self.input_shape = inputs[0].shape
         self.output_names = [value.name for value in outputs]
+        self.output_shapes = [value.shape for value in outputs]
         installed = importlib.util.find_spec("onnxruntime") is not None
         if backend == "onnxruntime" and not installed:
             raise ConfigError(

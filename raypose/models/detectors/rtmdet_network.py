@@ -68,6 +68,7 @@ class RTMDetSepBNHead(BaseModule):
         init_cfg: InitCfg = None,
     ) -> None:
         super().__init__(init_cfg)
+        self.num_classes = num_classes
         self.exp_on_reg = exp_on_reg
         self.prior_generator: MlvlPointGenerator = MODELS.build(anchor_generator)
         maps, layers = len(self.prior_generator.strides), {"norm_cfg": norm_cfg, "act_cfg": act_cfg}

@@ -9,11 +9,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from raypose.models.base_module import BaseModule, InitCfg
 from raypose.models.detectors.base import BaseDetector, Detections, Image
+from raypose.models.detectors.class_names import Classes, find_classes, names_by_number
 from raypose.models.detectors.letterbox import check_thresholds, letterbox, select, to_image
 from raypose.registry import MODELS
 
@@ -24,21 +26,24 @@ class SingleStageDetector(BaseModule, BaseDetector):
     Args:
         backbone: config of the feature extractor, or a module.
         neck: config of what is between backbone and head, or a module.
-        bbox_head: config of the head, or a module; its `predict` gives boxes and scores.
+        bbox_head: config of the head, or a module; it has `num_classes`, and its `predict` gives
+            boxes and scores.
         data_preprocessor: normalises images, a config or a module; by default as the family was
             trained.
         input_size: (w, h) of the network's input.
         score_thr: least score of a box.
         nms_thr: of two boxes of a class whose IoU is larger, the better remains; by default what
             the family was published with.
-        classes: class indices to keep, None for all; 0 is the person of COCO.
+        classes: classes to keep, by name or index, None for all; 0 is the person of COCO.
         max_per_image: most boxes of an image, the best ones.
         batch_size: images of one call of the network.
         init_cfg: where the weights come from, as a rule `{type: Pretrained, checkpoint: ...}`;
             the file is read when the detector is made ready.
+        class_names: what the classes are called; by default COCO's for 80 of them and `person`
+            for one.
 
     Raises:
-        ConfigError: for arguments out of range.
+        ConfigError: for arguments out of range, or `classes` that are not there.
     """
 
     default_preprocessor: ClassVar[Mapping[str, Any]]
@@ -53,10 +58,11 @@ class SingleStageDetector(BaseModule, BaseDetector):
         input_size: Sequence[int] = (640, 640),
         score_thr: float = 0.3,
         nms_thr: float | None = None,
-        classes: Sequence[int] | None = (0,),
+        classes: Classes | None = (0,),
         max_per_image: int = 100,
         batch_size: int = 8,
         init_cfg: InitCfg = None,
+        class_names: Sequence[str] | None = None,
     ) -> None:
         super().__init__(init_cfg)
         check_thresholds(score_thr=score_thr, nms_thr=nms_thr)
@@ -69,11 +75,30 @@ class SingleStageDetector(BaseModule, BaseDetector):
         self.input_size = (int(input_size[0]), int(input_size[1]))
         self.score_thr = score_thr
         self.nms_thr = self.default_nms_thr if nms_thr is None else nms_thr
-        self.classes = None if classes is None else np.asarray(classes, np.int64)
+        self._class_names = (
+            names_by_number(self.bbox_head.num_classes)
+            if class_names is None
+            else tuple(class_names)
+        )
+        self._classes = (
+            None
+            if classes is None
+            else find_classes(classes, self._class_names, type(self).__name__)
+        )
         self.max_per_image = max_per_image
         self.batch_size = batch_size
         self._ready = False
         self.eval()
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes; see `BaseDetector.class_names`."""
+        return self._class_names
+
+    @property
+    def classes(self) -> npt.NDArray[np.int64] | None:
+        """Indices of the classes that are looked for; see `BaseDetector.classes`."""
+        return self._classes
 
     def forward(self, inputs: Tensor) -> Any:
         """Return the raw outputs of the head for normalised images (B, 3, H, W)."""

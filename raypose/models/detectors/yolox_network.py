@@ -59,6 +59,7 @@ class YOLOXHead(BaseModule):
         init_cfg: InitCfg = None,
     ) -> None:
         super().__init__(init_cfg)
+        self.num_classes = num_classes
         self.prior_generator = MlvlPointGenerator(strides, offset=0)
         layers = {"norm_cfg": norm_cfg, "act_cfg": act_cfg}
         maps = len(strides)

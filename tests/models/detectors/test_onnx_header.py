@@ -13,7 +13,7 @@ Maker = Callable[..., Path]
 
 
 def test_inputs_and_outputs_without_the_weights(yolox_file: Maker) -> None:
-    inputs, outputs = read_onnx_header(yolox_file("batch"))
+    inputs, outputs, _ = read_onnx_header(yolox_file("batch"))
     assert inputs == [OnnxValue("images", (None, 3, 64, 64))]
     assert outputs == [OnnxValue("output", (None, None, 8))]
 
@@ -26,7 +26,7 @@ def test_weights_that_are_listed_as_inputs_are_left_out(rtmdet_file: Maker) -> N
         onnx.helper.make_tensor_value_info(weight.name, weight.data_type, list(weight.dims))
     )
     onnx.save(model, str(path))
-    inputs, outputs = read_onnx_header(path)
+    inputs, outputs, _ = read_onnx_header(path)
     assert [value.name for value in inputs] == ["images"]
     assert [value.shape for value in outputs] == [(1, None, None, 5)] * 3
 
