@@ -184,9 +184,9 @@ def _evaluate(options: argparse.Namespace) -> None:
 def _annotate(options: argparse.Namespace) -> None:
     from raypose.config import build_model
     from raypose.distributed.annotate import annotate
-    from raypose.inference.annotation_job import AnnotationJob
+    from raypose.inference.annotation.job import AnnotationJob
+    from raypose.inference.annotation.overlays import draw_annotations
     from raypose.inference.loading import read_config
-    from raypose.inference.overlays import draw_annotations
 
     config, weights = read_config(options.pose, options.weights, options.overrides)
     skeleton = None if options.draw is None else build_model(config).skeleton

@@ -18,7 +18,7 @@ import yaml
 
 from raypose.cli import main
 from raypose.config import load_config
-from raypose.inference.overlays import read_annotations
+from raypose.inference.annotation.overlays import read_annotations
 from tests.tiny_runs import REPOSITORY, write_experiment
 
 

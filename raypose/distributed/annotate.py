@@ -16,11 +16,11 @@ from raypose.distributed.budget import CpuBudget
 from raypose.distributed.mistakes import mistakes_as_they_are
 from raypose.distributed.session import ClusterSize, enter_folder, ray_session
 from raypose.errors import RayposeError
-from raypose.inference.annotation_job import AnnotationJob, run_in_process
-from raypose.inference.annotation_output import prepare_output, write_manifest
-from raypose.inference.annotation_progress import Progress
-from raypose.inference.annotator import Annotator, ShardReport
-from raypose.inference.shards import Shard
+from raypose.inference.annotation.annotator import Annotator, ShardReport
+from raypose.inference.annotation.job import AnnotationJob, run_in_process
+from raypose.inference.annotation.output import prepare_output, write_manifest
+from raypose.inference.annotation.progress import Progress
+from raypose.inference.annotation.shards import Shard
 
 
 def annotate(

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from raypose.config import Config, build_model
-from raypose.inference.annotation_job import AnnotationJob
+from raypose.inference.annotation.job import AnnotationJob
 from raypose.ops.image_files import read_image
 from tests.tiny_runs import load_experiment
 

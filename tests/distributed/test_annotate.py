@@ -18,8 +18,8 @@ import yaml
 from raypose.config import Config
 from raypose.distributed.annotate import annotate
 from raypose.errors import CheckpointError, DataError, RayposeError
-from raypose.inference.annotation_job import AnnotationJob
-from raypose.inference.overlays import read_annotations
+from raypose.inference.annotation.job import AnnotationJob
+from raypose.inference.annotation.overlays import read_annotations
 from tests.distributed.conftest import Jobs
 from tests.tiny_runs import REPOSITORY
 
@@ -96,7 +96,7 @@ DRIVER = """
 import json, sys
 from pathlib import Path
 from raypose.distributed.annotate import annotate
-from raypose.inference.annotation_job import AnnotationJob
+from raypose.inference.annotation.job import AnnotationJob
 
 given = json.loads(sys.stdin.read())
 paths = {name: Path(given[name]) for name in ("source", "out", "weights")}

@@ -17,9 +17,9 @@ from raypose.config import Config
 from raypose.distributed.annotate import annotate
 from raypose.errors import DataError, RayposeError
 from raypose.inference import Predictor
-from raypose.inference.annotation_output import MANIFEST
-from raypose.inference.overlays import draw_annotations, poses_of, read_annotations
-from raypose.inference.shards import read_boxes
+from raypose.inference.annotation.output import MANIFEST
+from raypose.inference.annotation.overlays import draw_annotations, poses_of, read_annotations
+from raypose.inference.annotation.shards import read_boxes
 from raypose.ops.image_files import read_image
 from tests.distributed.conftest import Jobs
 
@@ -208,7 +208,7 @@ def test_a_video_frame_by_frame(job: Jobs, video: Path, model: tuple[Config, Pat
 def test_a_video_that_ends_early_has_a_row_for_every_frame(
     job: Jobs, video: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("raypose.inference.shards.count_frames", lambda path: 9)
+    monkeypatch.setattr("raypose.inference.annotation.shards.count_frames", lambda path: 9)
     annotate(job(source=video))
     rows = rows_of(job().out)
     assert [row["frame"] for row in rows] == list(range(9))

@@ -30,7 +30,7 @@ from raypose.distributed.annotate import annotate
 from raypose.distributed.serving import run
 from raypose.distributed.session import quiet_ray_data
 from raypose.distributed.train import train
-from raypose.inference.annotation_job import AnnotationJob
+from raypose.inference.annotation.job import AnnotationJob
 
 # Imported with the user's modules in every process, it leaves a note of where it was.
 WITNESS = """

@@ -84,9 +84,7 @@ def test_a_camera_that_is_not_there() -> None:
 
 
 def test_other_things_are_no_source() -> None:
-    with pytest.raises(
-        DataError, match="or an iterable of these, got a NoneType"
-    ):
+    with pytest.raises(DataError, match="or an iterable of these, got a NoneType"):
         list(iter_frames(None))  # type: ignore[arg-type]
 
 

@@ -6,8 +6,8 @@ import time
 from dataclasses import dataclass, field
 
 from raypose.errors import DataError
-from raypose.inference.annotator import ShardReport
-from raypose.inference.shards import Shard
+from raypose.inference.annotation.annotator import ShardReport
+from raypose.inference.annotation.shards import Shard
 
 
 @dataclass

@@ -12,9 +12,9 @@ from typing import Any
 
 from raypose.config import Config
 from raypose.config.sections import AnnotateSection
-from raypose.inference.annotator import Annotator, ShardReport
+from raypose.inference.annotation.annotator import Annotator, ShardReport
+from raypose.inference.annotation.shards import Shard, plan_shards, read_boxes
 from raypose.inference.predictor import Predictor
-from raypose.inference.shards import Shard, plan_shards, read_boxes
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from raypose.errors import DataError
-from raypose.inference.shards import Shard, plan_shards, read_boxes
+from raypose.inference.annotation.shards import Shard, plan_shards, read_boxes
 
 
 @pytest.fixture

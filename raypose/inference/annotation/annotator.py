@@ -14,9 +14,9 @@ from itertools import islice
 from pathlib import Path
 
 from raypose.errors import DataError
-from raypose.inference.annotation_table import Annotation, write_part
+from raypose.inference.annotation.shards import Shard
+from raypose.inference.annotation.table import Annotation, write_part
 from raypose.inference.predictor import Predictor
-from raypose.inference.shards import Shard
 from raypose.inference.sources import Frame, iter_video
 from raypose.ops.image_files import read_image
 

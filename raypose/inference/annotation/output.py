@@ -14,9 +14,9 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from raypose.errors import RayposeError
-from raypose.inference.annotation_job import AnnotationJob
-from raypose.inference.annotation_progress import Progress
-from raypose.inference.shards import Shard
+from raypose.inference.annotation.job import AnnotationJob
+from raypose.inference.annotation.progress import Progress
+from raypose.inference.annotation.shards import Shard
 
 MANIFEST = "_manifest.json"
 _VERSIONED = ("raypose", "torch", "opencv-python", "pyarrow", "ray")
