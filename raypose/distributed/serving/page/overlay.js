@@ -18,9 +18,11 @@ export function personLabel(instance, index) {
   return instance.track_id === null ? `${index + 1}` : `#${instance.track_id}`;
 }
 
-/** Whether any keypoint of a person scores enough to be drawn. */
+/** Whether a detector found a person, or else any keypoint scores enough to be drawn. */
 export function isShown(instance, threshold) {
-  return instance.keypoint_scores.some((score) => score >= threshold);
+  return (
+    instance.bbox_score !== null || instance.keypoint_scores.some((score) => score >= threshold)
+  );
 }
 
 export class Overlay {
