@@ -1,4 +1,4 @@
-"""What a pip user gets: one wheel with the code, the configs, the skeletons and the type marker."""
+"""What a pip user gets: one wheel with the code, the configs, the skeletons, the page and the type marker."""
 
 from __future__ import annotations
 
@@ -31,9 +31,15 @@ def test_wheel_holds_every_source_config_and_skeleton(
         f"raypose/{path.relative_to(repository).as_posix()}"
         for path in (repository / "configs").rglob("*.yaml")
     }
+    page = {
+        path.relative_to(repository).as_posix()
+        for path in (package / "distributed" / "serving" / "page").rglob("*.*")
+    }
     assert any(name.startswith("raypose/datasets/skeletons/") for name in skeletons)
     assert configs
-    assert sources | skeletons | configs | {"raypose/py.typed"} <= held
+    assert {path.rsplit(".")[-1] for path in page} == {"html", "css", "js", "svg", "jpg"}
+    others = {"raypose/py.typed", "raypose/weights/published.json"}
+    assert sources | skeletons | configs | page | others <= held
 
 
 def test_wheel_holds_nothing_else(wheel: zipfile.ZipFile) -> None:
