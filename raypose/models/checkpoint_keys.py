@@ -25,6 +25,7 @@ _CID = {
     "heatmap_conv": "gfd_module.heatmap_conv",
 }
 _RLE = {"loss": "loss_module"}
+_STUDENT = "student."
 
 
 def convert_keys(weights: Mapping[str, Tensor], known: Collection[str] = ()) -> dict[str, Tensor]:
@@ -37,12 +38,16 @@ def convert_keys(weights: Mapping[str, Tensor], known: Collection[str] = ()) -> 
       and CID had other names.
     * DEKR of that time pointed from a keypoint to its root, now it points from the root: the last
       layer of displacements is negated. The heatmap of roots was the first, now it is the last.
+    * Of a distiller a model that is none takes the student.
 
     Args:
         weights: as they were saved.
         known: keys of the model they are for; such keys are today's and stay.
     """
     named = {key.removeprefix("module."): value for key, value in weights.items()}
+    if known and not any(key.startswith(_STUDENT) for key in known):
+        student = {k.removeprefix(_STUDENT): v for k, v in named.items() if k.startswith(_STUDENT)}
+        named = student or named
     named = {key: value for key, value in named.items() if key in known or not _is_no_weight(key)}
     named = {_without_old_root(key, known): value for key, value in named.items()}
     if any(k.startswith("head.offset_conv_layers.") and k not in known for k in named):

@@ -146,3 +146,10 @@ def test_digest_tells_shapes_apart_but_counts_no_counters() -> None:
     assert digest == key_digest({"a.weight": torch.ones(2, 3)})
     assert digest != key_digest({"a.weight": torch.zeros(3, 2)})
     assert digest != key_digest({"b.weight": torch.zeros(2, 3)})
+
+
+def test_a_student_is_taken_out_of_its_distiller() -> None:
+    saved = numbered(["teacher.head.mlp.weight", "student.head.mlp.weight", "conv.weight"])
+    found = convert_keys(saved, ["head.mlp.weight"])
+    assert {key: value.item() for key, value in found.items()} == {"head.mlp.weight": 1.0}
+    assert convert_keys(saved, list(saved)).keys() == saved.keys()
