@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from raypose.config.sections.base import (
     Amount,
+    Backend,
     Count,
     Fraction,
     PositiveFloat,
@@ -130,12 +131,15 @@ class PoseStageSection(StageSection):
             if it does not say.
         max_models: models that a replica holds at a time; the one that was asked for least
             recently leaves for another.
+        backend: what runs the networks: `torch`, `onnxruntime`, `openvino`, or `auto` for ONNX
+            Runtime on a CPU where it is installed and torch otherwise.
     """
 
     config: str | None = None
     weights: str | None = None
     models: dict[str, ServedModelSection] = Field(default_factory=dict)
     max_models: PositiveInt = 3
+    backend: Backend = "auto"
 
     @model_validator(mode="after")
     def _one_way(self) -> PoseStageSection:

@@ -22,6 +22,7 @@ from raypose.distributed.serving.models import (
     load_served_lifter,
     load_served_pose,
 )
+from raypose.distributed.serving.proxy import environment
 from raypose.distributed.serving.records import Description
 from raypose.distributed.serving.topologies import ChainIngress, FusedIngress
 from raypose.distributed.session import ClusterSize
@@ -42,12 +43,8 @@ _LIVE = {
     "pose": {"max_batch_size", "batch_wait_timeout_s"},
     "lifter": {"max_batch_size", "batch_wait_timeout_s"},
 }
-# The controller hands them on to the proxies: how they answer where no replica does, and that they
-# call replicas by gRPC, which takes less time than Ray's own calls.
-_PROXIES = {
-    "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "raypose.distributed.serving.proxy.middlewares",
-    "RAY_SERVE_PROXY_USE_GRPC": "1",
-}
+# What Ray Serve changes while replicas run.
+_NUMBER = {"num_replicas", "autoscaling"}
 _LIVE_LIMITS = {
     "max_image_bytes",
     "max_image_pixels",
@@ -91,7 +88,7 @@ def start(section: ServeSection) -> None:
             "request_timeout_s": section.request_timeout_s + 5,
         },
         logging_config={"enable_access_log": False},
-        controller_options={"runtime_env": {"env_vars": _PROXIES}},
+        controller_options={"runtime_env": {"env_vars": environment(section)}},
     )
 
 
@@ -135,7 +132,7 @@ def build_app(section: ServeSection, cpus: float) -> serve.Application:
     def stage(cls: type, name: str, *arguments: Any) -> Any:
         options = getattr(section, name)
         live = options.model_dump(include=_LIVE[name])
-        fixed = repr((options.model_dump(exclude=_LIVE[name]), arguments))
+        fixed = repr((options.model_dump(exclude=_LIVE[name] | _NUMBER), arguments))
         return _deploy(cls, options, share, live, fixed).bind(options, *arguments)
 
     pose = stage(_pose_deployment(section.pose), "pose")
@@ -216,10 +213,12 @@ def _live(section: ServeSection) -> dict[str, Any]:
 def _fixed(section: ServeSection) -> str:
     """Return all else that an ingress depends on."""
     if section.topology == "chain":
-        rest = section.model_dump(exclude=_LIVE_LIMITS | set(_LIVE))
+        left_out = dict.fromkeys(_LIVE_LIMITS | set(_LIVE), True)
+        rest = section.model_dump(exclude={**left_out, "ingress": _NUMBER})
         stages = [section.detector is not None, section.lifter is not None]
         return repr((rest, stages, list(section.pose.named_models)))
-    return repr(section.model_dump(exclude={**dict.fromkeys(_LIVE_LIMITS, True), **_LIVE}))
+    stages = {name: keys | _NUMBER for name, keys in _LIVE.items()}
+    return repr(section.model_dump(exclude={**dict.fromkeys(_LIVE_LIMITS, True), **stages}))
 
 
 def _cpu_share(deployments: Sequence[ReplicasSection], cpus: float) -> float:

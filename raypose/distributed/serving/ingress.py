@@ -28,6 +28,7 @@ from raypose.distributed.serving.answers import (
 from raypose.distributed.serving.metrics import ServeMetrics
 from raypose.distributed.serving.openapi import LIFT_BODY, POSE_BODY
 from raypose.distributed.serving.page import add_page
+from raypose.distributed.serving.proxy import BodyWithHead
 from raypose.distributed.serving.records import Description, Estimate, Floats, PoseQuery, Refusal
 from raypose.distributed.serving.requests import (
     check_key,
@@ -43,8 +44,6 @@ from raypose.ops.image_files import decode_image
 from raypose.structures import Poses, Skeleton
 from raypose.visualization import draw_poses
 
-_BUSY = HTTPException(503, "all replicas are busy; try again", {"Retry-After": "1"})
-_LEAVING = HTTPException(503, "this server is about to stop", {"Retry-After": "5"})
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"model": Mistake} for status in (400, 401, 408, 413, 422, 503, 504)
 }
@@ -119,6 +118,7 @@ class Ingress:
         app.add_api_route("/metrics", self.metrics)
         app.add_api_websocket_route("/v1/stream", self.stream)
         app.add_exception_handler(Exception, self._failed)
+        app.add_middleware(BodyWithHead)
         if self._section.page:
             add_page(app)
         return app
@@ -152,7 +152,7 @@ class Ingress:
     async def healthz(self) -> Response:
         """Answer once every stage is there."""
         if self._leaving:
-            raise _LEAVING
+            raise _leaving()
         await asyncio.wait_for(self._stages.check(), self._section.request_timeout_s)
         return JSONAnswer({"status": "ok"})
 
@@ -194,7 +194,7 @@ class Ingress:
         self._in_flight += 1
         try:
             if self._leaving:
-                raise _LEAVING
+                raise _leaving()
             check_key(request, self._section.api_key)
             response = await answer(request)
             status = response.status_code
@@ -204,7 +204,7 @@ class Ingress:
             raise HTTPException(504, f"no answer within {limit:g} s") from error
         except BackPressureError as error:
             status = 503
-            raise _BUSY from error
+            raise _busy() from error
         except HTTPException as error:
             status = error.status_code
             raise
@@ -345,6 +345,15 @@ class Ingress:
         """Answer where something went wrong that is not the client's fault."""
         del request
         return JSONAnswer({"detail": f"the server failed ({type(error).__name__})"}, 500)
+
+
+# Made anew each time: one that is raised again keeps the frames of all requests before.
+def _busy() -> HTTPException:
+    return HTTPException(503, "all replicas are busy; try again", {"Retry-After": "1"})
+
+
+def _leaving() -> HTTPException:
+    return HTTPException(503, "this server is about to stop", {"Retry-After": "5"})
 
 
 def _detections(boxes: list[list[float]] | None) -> Detections | None:

@@ -60,7 +60,9 @@ def load_served_pose(model: ServedModelSection, section: PoseStageSection) -> Po
     Raises:
         RayposeError: if it cannot be loaded.
     """
-    return load_pose_stage(model.source, model.weights, "auto", section.max_batch_size)
+    return load_pose_stage(
+        model.source, model.weights, "auto", section.max_batch_size, section.backend
+    )
 
 
 def load_served_lifter(section: LifterStageSection, skeleton: Skeleton) -> LiftStage:

@@ -149,6 +149,7 @@ class StreamSession:
         waiting = [frame for frame in self._frames if not frame.started]
         for frame in waiting[: max(len(waiting) - self._section.stream.max_waiting, 0)]:
             frame.started = True
+            frame.image = b""
             frame.answer.set_result(None)
 
     def _start_next(self) -> None:

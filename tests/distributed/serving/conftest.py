@@ -104,6 +104,8 @@ def processes(deployment: str) -> set[int]:
     """Return the process ids of the running replicas of a deployment."""
     from ray.serve.context import _get_global_client
 
-    details = _get_global_client().get_serve_details()["applications"]["raypose"]["deployments"]
+    client = _get_global_client()
+    assert client is not None
+    details = client.get_serve_details()["applications"]["raypose"]["deployments"]
     replicas = details[deployment]["replicas"]
     return {replica["pid"] for replica in replicas if replica["state"] == "RUNNING"}

@@ -320,6 +320,7 @@ def pose_alone(address: str, models: Path, tmp_path_factory: pytest.TempPathFact
         "api_key": "secret",
         "pose": {
             "weights": str(models / "slow.pth"),
+            "backend": "torch",  # the delay is in the Python of its backbone
             "max_ongoing_requests": 1,
             "max_queued_requests": 1,
             "max_batch_size": 1,

@@ -111,7 +111,7 @@ class TestFused:
 
 @pytest.fixture(scope="class")
 def slow(address: str, models: Path) -> None:
-    pose = PoseStageSection(weights=str(models / "slow.pth"), max_batch_size=1)
+    pose = PoseStageSection(weights=str(models / "slow.pth"), max_batch_size=1, backend="torch")
     serve.run(
         section_at(
             address, topology="fused", pose=pose, stream={"max_waiting": 2, "max_streams": 1}
