@@ -24,7 +24,8 @@ from raypose.distributed.annotate import annotate
 from raypose.distributed.session import ray_session
 from raypose.distributed.train import train
 from raypose.inference.annotation.job import AnnotationJob
-from raypose.inference.annotation.overlays import poses_of, read_annotations
+from raypose.inference.annotation.parts import read_annotations
+from raypose.inference.annotation.table import poses_of
 from raypose.ops.oks import oks_iou
 from raypose.registry import DATASETS
 from raypose.structures import Poses, PoseSample, Skeleton

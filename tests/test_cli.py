@@ -11,14 +11,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import httpx
+import numpy as np
 import pytest
 import torch
 import yaml
 
 from raypose.cli import main
 from raypose.config import load_config
-from raypose.inference.annotation.overlays import read_annotations
+from raypose.inference.annotation.parts import read_annotations
 from tests.tiny_runs import REPOSITORY, write_experiment
 
 
@@ -86,6 +88,42 @@ def test_annotate_and_draw(run: Path, synthetic_people: Path, tmp_path: Path) ->
     assert len(list((tmp_path / "poses").glob("part-*.parquet"))) == 1
 
 
+def test_annotate_in_other_formats(
+    run: Path, synthetic_people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pictures = synthetic_people / "images" / "val"
+    line = ["annotate", str(pictures), "--pose", str(run / "run" / "best.pth")]
+    line += ["--out", str(tmp_path / "poses")]
+    assert main([*line, "--format", "parquet,cocco"]) == 2
+    assert "no format 'cocco'; there are coco, " in capsys.readouterr().err
+    assert main([*line, "--format", "parquet,coco,label-studio"]) == 0
+    content = json.loads((tmp_path / "poses" / "coco.json").read_text())
+    assert len(content["images"]) == len(content["annotations"]) == 5
+    tasks = json.loads((tmp_path / "poses" / "label_studio.json").read_text())
+    assert [len(task["predictions"][0]["result"]) for task in tasks] == [18] * 5
+
+
+def test_annotate_several_inputs(run: Path, synthetic_people: Path, tmp_path: Path) -> None:
+    pictures = synthetic_people / "images" / "val"
+    writer = cv2.VideoWriter(
+        str(tmp_path / "walk.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 10.0, (64, 48)
+    )
+    for _ in range(12):
+        writer.write(np.zeros((48, 64, 3), np.uint8))
+    writer.release()
+    line = ["annotate", str(pictures / "*3.jpg"), str(tmp_path / "walk.avi")]
+    line += ["annotate.shard_size=2", "--every", "3", "--frames", "0.2s:1s"]
+    line += ["--pose", str(run / "tiny.yaml"), "--weights", str(run / "run" / "best.pth")]
+    line += ["--out", str(tmp_path / "poses")]
+    assert main(line) == 0
+    rows = read_annotations(tmp_path / "poses")
+    assert [(Path(row["source"]).name, row["frame"]) for row in rows] == [
+        ("000003.jpg", 0),
+        *(("walk.avi", frame) for frame in (2, 5, 8)),
+    ]
+    assert main([*line, "--every", "4"]) == 2  # another job than the one in the folder
+
+
 MMPOSE = """
 model = dict(
     type="TopdownPoseEstimator",
@@ -125,6 +163,9 @@ def test_import_mmpose(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
         ("train {run}/tiny.yaml data.train.dataset.ann_file=x.json --work-dir {tmp}", "x.json"),
         ("eval {run}/tiny.yaml missing.pth", "no checkpoint at missing.pth"),
         ("annotate {tmp}/none --pose {run}/run/best.pth --out {tmp}/out", "no such file or folder"),
+        ("annotate {run}/rum --pose {run}/run/best.pth --out {tmp}/out", "Did you mean 'run'?"),
+        ("annotate {run} --frames 5 --pose {run}/tiny.yaml --out {tmp}/out", "such as 100:500"),
+        ("annotate a.b=1 --pose {run}/tiny.yaml --out {tmp}/out", "name what is to be annotated"),
         ("annotate {tmp} --pose {run}/tiny.yaml --out {tmp}/out", "names no weights"),
         ("serve {tmp}/serve.yaml", "serve.yaml:1: prot: unknown key. Did you mean 'port'?"),
         ("import-mmpose {tmp}/missing.py", "missing.py"),

@@ -1,4 +1,4 @@
-"""Annotation on Ray Data: one row is one shard, one actor holds the models of one device."""
+"""Annotation on Ray Data: one row is one task, one actor holds the models of one device."""
 
 from __future__ import annotations
 
@@ -16,11 +16,15 @@ from raypose.distributed.budget import CpuBudget
 from raypose.distributed.mistakes import mistakes_as_they_are
 from raypose.distributed.session import ClusterSize, enter_folder, ray_session
 from raypose.errors import RayposeError
-from raypose.inference.annotation.annotator import Annotator, ShardReport
+from raypose.inference.annotation.annotator import Annotator, Report
 from raypose.inference.annotation.job import AnnotationJob, run_in_process
-from raypose.inference.annotation.output import prepare_output, write_manifest
+from raypose.inference.annotation.output import finish_output, prepare_output
 from raypose.inference.annotation.progress import Progress
-from raypose.inference.annotation.shards import Shard
+from raypose.inference.annotation.sinks import check_sinks
+from raypose.inference.annotation.tasks import Task
+
+# What one of two processes does in about the time in which Ray and its actors start.
+_FEW_TASKS = 2
 
 
 def annotate(
@@ -35,7 +39,7 @@ def annotate(
     Args:
         job: what is asked.
         overwrite: replace what the folder holds.
-        show: is given a line of progress after every shard.
+        show: is given a line of progress after every task.
 
     Returns:
         The counts of this run.
@@ -44,41 +48,54 @@ def annotate(
         RayposeError: if the folder holds the answers of another job.
         DataError: if the input cannot be used, or too many images cannot be read.
     """
-    shards = job.shards()
-    todo = prepare_output(job, shards, overwrite)
-    progress = Progress(total=sum(len(shard) for shard in shards))
-    missing = {shard.index for shard in todo}
-    for shard in shards:
-        if shard.index not in missing:
-            progress.skip(shard)
-    if todo:
-        in_process = job.options.num_actors == 0
-        run = run_in_process if in_process else _run_on_actors
+    plan = job.plan()
+    if job.sinks:
+        check_sinks(job.sinks, plan.has_videos)
+        job.skeleton  # noqa: B018  what is wrong with it is better known now than in the end
+    tasks = prepare_output(job, plan, overwrite)
+    left = sum(len(task.shard) for task in tasks if task.shard is not None)
+    progress = Progress(total=len(plan), resumed=len(plan) - left)
+    if tasks:
+        run = run_in_process if is_small(job, tasks) else _run_on_actors
         # Closed at once when the job is stopped, or Ray would go on in the background.
-        with contextlib.closing(run(job, todo)) as reports:
+        with contextlib.closing(run(job, tasks)) as reports:
             for report in reports:
                 progress.add(report)
                 if show is not None:
                     show(str(progress))
                 progress.check(job.options.max_errors)
-    write_manifest(job, progress)
+    finish_output(job, plan, progress)
     return progress
 
 
-def _run_on_actors(job: AnnotationJob, shards: list[Shard]) -> Generator[ShardReport, None, None]:
+def is_small(job: AnnotationJob, tasks: list[Task]) -> bool:
+    """Return whether this process does a job sooner than Ray would start.
+
+    Where nobody says how many actors there are to be and no cluster is there, that is so for a
+    task or two, or on a machine with one device.
+    """
+    if job.options.num_actors is not None:
+        return job.options.num_actors == 0
+    if ray.is_initialized() or os.environ.get("RAY_ADDRESS"):
+        return False
+    devices = torch.cuda.device_count() or os.cpu_count() or 1
+    return devices == 1 or len(tasks) <= _FEW_TASKS
+
+
+def _run_on_actors(job: AnnotationJob, tasks: list[Task]) -> Generator[Report, None, None]:
     with ray_session(), mistakes_as_they_are():
         options, cluster = job.options, ClusterSize.current()
         devices = int(cluster.gpus or cluster.cpus)
-        actors = min(options.num_actors or devices, len(shards))
+        actors = min(options.num_actors or devices, len(tasks))
         budget = CpuBudget.plan(
             actors, cluster.cpus, setting="annotate.num_cpus", wanted=options.num_cpus
         )
         per_actor = options.num_gpus
         if per_actor is None:
             per_actor = min(1.0, cluster.gpus / actors)
-        rows = [{"shard": shard.to_json()} for shard in shards]
+        rows = [{"task": task.to_json()} for task in tasks]
         stream = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
-            _shard_actor(job),
+            _task_actor(job),
             batch_size=1,
             compute=ray.data.ActorPoolStrategy(size=actors),
             num_cpus=budget.worker_cpus,
@@ -87,19 +104,19 @@ def _run_on_actors(job: AnnotationJob, shards: list[Shard]) -> Generator[ShardRe
         stream.context.raise_original_map_exception = True
         for batch in stream.iter_batches(batch_size=None, prefetch_batches=0):
             for text in batch["report"]:
-                yield ShardReport.from_json(str(text))
+                yield Report.from_json(str(text))
 
 
-def _shard_actor(job: AnnotationJob) -> type:
-    """Return the class of an actor that holds the models of one device and does shards.
+def _task_actor(job: AnnotationJob) -> type:
+    """Return the class of an actor that holds the models of one device and does tasks.
 
-    Ray Data starts a dead actor again and repeats its shard; a shard is written whole or not at
-    all, so that does no harm. The job is part of the class, since constructor arguments may be
-    gone when an actor is started again.
+    Ray Data starts a dead actor again and repeats its task; what a task writes is the same each
+    time and appears whole, so that does no harm. The job is part of the class, since constructor
+    arguments may be gone when an actor is started again.
     """
     folder = os.getcwd()
 
-    class ShardActor:
+    class TaskActor:
         def __init__(self) -> None:
             enter_folder(folder)
             # Actors share the cores of their node; threads of several would fight over them.
@@ -115,8 +132,8 @@ def _shard_actor(job: AnnotationJob) -> type:
         def __call__(self, batch: dict[str, Any]) -> dict[str, list[str]]:
             if isinstance(self._annotator, RayposeError):
                 raise self._annotator
-            shards = [Shard.from_json(str(text)) for text in batch["shard"]]
-            reports = [self._annotator(shard, job.out) for shard in shards]
+            tasks = [Task.from_json(str(text)) for text in batch["task"]]
+            reports = [self._annotator(task) for task in tasks]
             return {"report": [report.to_json() for report in reports]}
 
-    return ShardActor
+    return TaskActor

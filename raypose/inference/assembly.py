@@ -38,6 +38,7 @@ def build_branches(
     tracker: Tracking,
     device: Device,
     batch_size: int,
+    backend: str,
 ) -> dict[str, PoseBranch]:
     """Build the models of each category; arguments as of `Predictor`.
 
@@ -62,7 +63,7 @@ def build_branches(
         stage = (
             source
             if isinstance(source, PoseStage)
-            else load_pose_stage(source, own["weights"].get(name), device, batch_size)
+            else load_pose_stage(source, own["weights"].get(name), device, batch_size, backend)
         )
         lift = _lift_stage(own["lifter"].get(name), stage, own["lifter_weights"].get(name), device)
         tracking, live_tracking = _tracking(tracker, lift)

@@ -12,6 +12,7 @@ from raypose.codecs.base import BaseKeypointCodec
 from raypose.config import Config, build_codec, build_model, load_config
 from raypose.config.lookup import find_config, published_model
 from raypose.errors import CheckpointError, ConfigError, did_you_mean
+from raypose.inference.backends import choose_backend, probe_poses, run_on_backend
 from raypose.inference.crop_stage import CropStage
 from raypose.inference.lift_stage import LiftStage
 from raypose.inference.pose_stage import PoseStage
@@ -122,10 +123,32 @@ def load_pose_stage(
     weights: str | Path | None = None,
     device: str | torch.device = "cpu",
     batch_size: int = 8,
+    backend: str = "auto",
 ) -> PoseStage:
-    """Build the stage of a top-down or bottom-up model; arguments as for `load_estimator`."""
+    """Build the stage of a top-down or bottom-up model.
+
+    Args:
+        config: as for `load_estimator`.
+        weights: as for `load_estimator`.
+        device: as for `load_estimator`.
+        batch_size: samples of one call of the model.
+        backend: what runs the network: `torch`, `onnxruntime`, `openvino`, or `auto` for ONNX
+            Runtime on a CPU where it is installed and torch otherwise; see `run_on_backend`.
+
+    Raises:
+        ConfigError: as `load_estimator`, and for a backend that is unknown or not installed.
+        CheckpointError: as `load_estimator`.
+        RayposeError: if a backend other than `auto` cannot run the model.
+    """
+    place = resolve_device(device)
+    choose_backend(backend, place)  # a mistake is told before weights are loaded
     estimator, experiment = load_estimator(config, weights, device)
-    return PoseStage(estimator, build_crop_stage(experiment), batch_size, resolve_device(device))
+    stage = PoseStage(estimator, build_crop_stage(experiment), batch_size, place)
+    network = [experiment.data.get(key) for key in ("model", "codec", "skeleton")]
+    stage.backend = run_on_backend(
+        stage.estimator, lambda: probe_poses(stage), backend, place, repr(network)
+    )
+    return stage
 
 
 def build_crop_stage(config: Config) -> CropStage:

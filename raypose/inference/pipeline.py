@@ -8,6 +8,7 @@ from raypose.errors import DataError
 from raypose.inference.box_stage import Boxes, BoxStage
 from raypose.inference.frame import Frame
 from raypose.inference.pose_branch import PoseBranch
+from raypose.inference.stage_clock import StageClock
 from raypose.inference.video_stream import Found, VideoStream
 from raypose.structures import Poses
 
@@ -18,11 +19,15 @@ class PosePipeline:
     Args:
         boxes: where to look.
         branches: by category, how its poses come about.
+
+    Attributes:
+        clock: what finding boxes (`detect`) and poses (`pose`) has taken.
     """
 
     def __init__(self, boxes: BoxStage, branches: Mapping[str, PoseBranch]) -> None:
         self.boxes = boxes
         self.branches = dict(branches)
+        self.clock = StageClock()
 
     def find(self, frames: Sequence[Frame], boxes: Sequence[Boxes] | None = None) -> list[Found]:
         """Return the 2D poses of each frame; nobody where a frame could not be read.
@@ -38,11 +43,13 @@ class PosePipeline:
             raise DataError("there are more pictures than lists of boxes")
         readable = [i for i, frame in enumerate(frames) if frame.image is not None]
         images = [image for frame in frames if (image := frame.image) is not None]
-        looked_at = self.boxes(images, None if boxes is None else [boxes[i] for i in readable])
+        with self.clock("detect"):
+            looked_at = self.boxes(images, None if boxes is None else [boxes[i] for i in readable])
         found: list[Found] = [{} for _ in frames]
         for name, branch in self.branches.items():
             nobody = Poses.empty(branch.pose.num_keypoints)
-            poses = iter(branch.pose(images, looked_at.get(name)))
+            with self.clock("pose"):
+                poses = iter(branch.pose(images, looked_at.get(name)))
             for each, frame in zip(found, frames, strict=True):
                 each[name] = nobody if frame.image is None else next(poses)
         return found

@@ -26,6 +26,9 @@ class PoseStage:
         crop: makes its samples.
         batch_size: samples of one call of the model, from as many images as it takes.
         device: where the model runs.
+
+    Attributes:
+        backend: what runs the network of the model: `torch`, `onnxruntime` or `openvino`.
     """
 
     def __init__(
@@ -40,6 +43,7 @@ class PoseStage:
         self.estimator = estimator.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.crop = crop
         self.batch_size = batch_size
+        self.backend = "torch"
 
     def __call__(
         self, images: Sequence[Image], detections: Sequence[Detections] | None = None

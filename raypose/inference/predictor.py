@@ -63,10 +63,14 @@ class Predictor(Generic[Answer]):
             itself.
         device: `cpu`, `cuda`, `cuda:1`, or `auto` for a GPU if there is one.
         batch_size: crops of one call of the pose model, and frames that are worked on together.
+        backend: what runs the network of the pose model: `torch`, `onnxruntime`, `openvino`, or
+            `auto` for ONNX Runtime on a CPU where it is installed and torch otherwise. The
+            network is exported once and held against torch.
 
     Raises:
         ConfigError: if a model cannot be built or models do not fit together.
         CheckpointError: if weights cannot be had.
+        RayposeError: if a backend other than `auto` cannot run the pose model.
 
     Example:
         A video, frame by frame:
@@ -92,6 +96,7 @@ class Predictor(Generic[Answer]):
         tracker: Tracking = None,
         device: str | torch.device = "auto",
         batch_size: int = 8,
+        backend: str = "auto",
     ) -> None: ...
 
     @overload
@@ -109,6 +114,7 @@ class Predictor(Generic[Answer]):
         tracker: Tracking = None,
         device: str | torch.device = "auto",
         batch_size: int = 8,
+        backend: str = "auto",
     ) -> None: ...
 
     def __init__(
@@ -126,9 +132,10 @@ class Predictor(Generic[Answer]):
         tracker: Tracking = None,
         device: str | torch.device = "auto",
         batch_size: int = 8,
+        backend: str = "auto",
     ) -> None:
         branches = build_branches(
-            pose, weights, lifter, lifter_weights, tracker, device, batch_size
+            pose, weights, lifter, lifter_weights, tracker, device, batch_size, backend
         )
         boxes = build_box_stage(
             branches,

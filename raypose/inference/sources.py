@@ -23,6 +23,7 @@ IMAGE_SUFFIXES = frozenset(
 )
 VIDEO_SUFFIXES = frozenset(
     {".avi", ".mp4", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv"}
+    | {".3gp", ".asf", ".m2ts", ".mts", ".mxf", ".ogv", ".ts", ".vob"}
 )
 # Of a video that does not say: what most cameras do.
 _USUAL_RATE = 30.0
@@ -94,23 +95,30 @@ def is_video(path: str | Path) -> bool:
     return Path(path).suffix.lower() in VIDEO_SUFFIXES
 
 
-def iter_video(path: str | Path, start: int = 0, stop: int | None = None) -> Iterator[Frame]:
+def iter_video(
+    path: str | Path, start: int = 0, stop: int | None = None, every: int = 1
+) -> Iterator[Frame]:
     """Yield the frames of a video in order.
 
     Args:
         path: the video.
         start: first frame.
         stop: frame before which to end; the end of the video by default.
+        every: only every n-th frame, from the first on.
 
     Raises:
         DataError: if the video cannot be opened.
     """
     video = _open_video(path, start)
-    rate = video.get(cv2.CAP_PROP_FPS)
-    rate = rate if math.isfinite(rate) and rate > 0 else _USUAL_RATE
+    rate = frame_rate(video)
     try:
         index = start
         while stop is None or index < stop:
+            if (index - start) % every:
+                if not video.grab():
+                    return
+                index += 1
+                continue
             found, image = video.read()
             if not found:
                 return
@@ -119,6 +127,12 @@ def iter_video(path: str | Path, start: int = 0, stop: int | None = None) -> Ite
             index += 1
     finally:
         video.release()
+
+
+def frame_rate(video: cv2.VideoCapture) -> float:
+    """Return the frames a second of an open video; 30 where it does not say."""
+    rate = video.get(cv2.CAP_PROP_FPS)
+    return rate if math.isfinite(rate) and rate > 0 else _USUAL_RATE
 
 
 def count_frames(path: str | Path) -> int:

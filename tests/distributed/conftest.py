@@ -15,7 +15,10 @@ import torch
 from raypose.config import Config, build_model
 from raypose.inference.annotation.job import AnnotationJob
 from raypose.ops.image_files import read_image
+from tests.inference.annotation.conftest import bucket, s3_port
 from tests.tiny_runs import load_experiment
+
+__all__ = ["Jobs", "bucket", "s3_port"]
 
 Jobs = Callable[..., AnnotationJob]
 

@@ -19,14 +19,14 @@ from raypose.config import Config
 from raypose.distributed.annotate import annotate
 from raypose.errors import CheckpointError, DataError, RayposeError
 from raypose.inference.annotation.job import AnnotationJob
-from raypose.inference.annotation.overlays import read_annotations
+from raypose.inference.annotation.parts import read_annotations
 from tests.distributed.conftest import Jobs
 from tests.tiny_runs import REPOSITORY
 
 pytestmark = [pytest.mark.usefixtures("ray_session"), pytest.mark.timeout(240)]
 
 
-def rows_of(out: Path) -> list[dict[str, Any]]:
+def rows_of(out: str | Path) -> list[dict[str, Any]]:
     return list(read_annotations(out))
 
 
@@ -129,15 +129,15 @@ def test_a_killed_job_goes_on(job: Jobs, tmp_path: Path, num_actors: int) -> Non
     process.stdin.write(json.dumps(given))
     process.stdin.close()
     until = time.monotonic() + 120
-    while len(list(slow.out.glob("part-*.parquet"))) < 2:
+    while len(list(Path(slow.out).glob("part-*.parquet"))) < 2:
         assert process.poll() is None
         assert time.monotonic() < until
         time.sleep(0.05)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    half = len(list(slow.out.glob("part-*.parquet")))
+    half = len(list(Path(slow.out).glob("part-*.parquet")))
     assert half < 8
-    assert not json.loads((slow.out / "_manifest.json").read_text())["complete"]
+    assert not json.loads((Path(slow.out) / "_manifest.json").read_text())["complete"]
     progress = annotate(slow)
     assert progress.done == 8
     sources = [row["source"] for row in rows_of(slow.out)]

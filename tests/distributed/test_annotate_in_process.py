@@ -12,19 +12,24 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 from raypose.config import Config
-from raypose.distributed.annotate import annotate
+from raypose.distributed.annotate import annotate, is_small
 from raypose.errors import DataError, RayposeError
 from raypose.inference import Predictor
+from raypose.inference.annotation.inputs import read_boxes
 from raypose.inference.annotation.output import MANIFEST
-from raypose.inference.annotation.overlays import draw_annotations, poses_of, read_annotations
-from raypose.inference.annotation.shards import read_boxes
+from raypose.inference.annotation.overlays import draw_annotations
+from raypose.inference.annotation.parts import read_annotations
+from raypose.inference.annotation.pictures import annotated_pictures
+from raypose.inference.annotation.table import poses_of
+from raypose.inference.annotation.tasks import Task
 from raypose.ops.image_files import read_image
 from tests.distributed.conftest import Jobs
 
 
-def rows_of(out: Path) -> list[dict[str, Any]]:
+def rows_of(out: str | Path) -> list[dict[str, Any]]:
     return list(read_annotations(out))
 
 
@@ -55,7 +60,7 @@ def test_every_picture_gets_its_row(job: Jobs, pictures: Path) -> None:
     assert progress.instances == 6
     assert len(lines) == 3
     assert lines[-1].startswith("8/8 images  6 instances ")
-    manifest = json.loads((job().out / MANIFEST).read_text())
+    manifest = json.loads((Path(job().out) / MANIFEST).read_text())
     assert (manifest["complete"], manifest["rows"]) == (True, 8)
     assert (manifest["instances"], manifest["errors"]) == (6, 2)
 
@@ -77,11 +82,11 @@ def test_rows_hold_what_the_predictor_says(
 
 def test_files_are_read_by_others(job: Jobs) -> None:
     annotate(job())
-    for part in job().out.glob("part-*.parquet"):
+    for part in Path(job().out).glob("part-*.parquet"):
         schema = pq.read_schema(part)
         assert not any(isinstance(field.type, pa.BaseExtensionType) for field in schema)
         assert not any(isinstance(v.type, pa.BaseExtensionType) for v in instance_fields(schema))
-    frame = pq.read_table(job().out).to_pandas()
+    frame = pq.read_table(Path(job().out)).to_pandas()
     assert frame["source"].tolist() == NAMES
     keypoints = np.stack(frame["instances"][0][0]["keypoints"])
     assert keypoints.shape == (17, 2)
@@ -97,18 +102,18 @@ def instance_fields(schema: pa.Schema) -> list[pa.Field]:
 def test_only_what_is_missing_is_done_again(job: Jobs) -> None:
     annotate(job())
     expected = rows_of(job().out)
-    parts = sorted(job().out.glob("part-*.parquet"))
+    parts = sorted(Path(job().out).glob("part-*.parquet"))
     before = {part: part.stat().st_mtime_ns for part in parts}
     parts[1].unlink()
-    (job().out / f".{parts[2].name}.partial").write_bytes(b"half")
+    (Path(job().out) / f".{parts[2].name}.partial").write_bytes(b"half")
     progress = annotate(job())
     assert rows_of(job().out) == expected
     assert (progress.done, progress.instances) == (8, 2)
     after = {part: part.stat().st_mtime_ns for part in parts}
     assert [before[p] == after[p] for p in parts] == [True, False, True]
-    assert not list(job().out.glob(".*.partial"))
+    assert not list(Path(job().out).glob(".*.partial"))
     assert annotate(job()).instances == 0
-    assert json.loads((job().out / MANIFEST).read_text())["instances"] == 6
+    assert json.loads((Path(job().out) / MANIFEST).read_text())["instances"] == 6
 
 
 def test_new_pictures_of_the_folder_are_added(job: Jobs, pictures: Path, tmp_path: Path) -> None:
@@ -161,10 +166,10 @@ def test_overwrite_replaces_another_job(job: Jobs, pictures: Path) -> None:
 
 def test_parts_of_unknown_origin(job: Jobs) -> None:
     annotate(job())
-    (job().out / MANIFEST).write_text("{}")
+    (Path(job().out) / MANIFEST).write_text("{}")
     with pytest.raises(RayposeError, match=r"_manifest.json was not written by this version"):
         annotate(job())
-    (job().out / MANIFEST).unlink()
+    (Path(job().out) / MANIFEST).unlink()
     with pytest.raises(RayposeError, match=r"parts of unknown origin; give another --out"):
         annotate(job())
 
@@ -208,7 +213,9 @@ def test_a_video_frame_by_frame(job: Jobs, video: Path, model: tuple[Config, Pat
 def test_a_video_that_ends_early_has_a_row_for_every_frame(
     job: Jobs, video: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("raypose.inference.annotation.shards.count_frames", lambda path: 9)
+    monkeypatch.setattr(
+        "raypose.inference.annotation.inputs.videos.count_exactly", lambda path: (9, 9, 5.0)
+    )
     annotate(job(source=video))
     rows = rows_of(job().out)
     assert [row["frame"] for row in rows] == list(range(9))
@@ -216,21 +223,109 @@ def test_a_video_that_ends_early_has_a_row_for_every_frame(
 
 
 def test_poses_are_drawn_on_their_pictures(
-    job: Jobs, pictures: Path, video: Path, model: tuple[Config, Path], tmp_path: Path
+    job: Jobs, pictures: Path, video: Path, tmp_path: Path
 ) -> None:
-    skeleton = model[0].skeleton
-    assert skeleton is not None
     annotate(job())
     drawn = tmp_path / "drawn"
-    assert draw_annotations(pictures, job().out, drawn, skeleton, score_threshold=-1.0) == 6
+    assert draw_annotations(job(), job().plan(), drawn, score_threshold=-1.0) == 6
     assert (drawn / "below" / "last.jpg").is_file()
     before = read_image(pictures / "000000.jpg").astype(int)
     after = read_image(drawn / "000000.jpg").astype(int)
     assert before.shape == after.shape
     assert (np.abs(before - after).max(axis=-1) > 60).sum() > 50
 
-    annotate(job(source=video, out=tmp_path / "frames"))
-    assert draw_annotations(video, tmp_path / "frames", drawn, skeleton) == 7
+    frames = job(source=video, out=tmp_path / "frames")
+    annotate(frames)
+    assert draw_annotations(frames, frames.plan(), drawn) == 7
     reader = cv2.VideoCapture(str(drawn / "walk.mp4"))
     assert reader.get(cv2.CAP_PROP_FRAME_COUNT) == 7
     assert reader.get(cv2.CAP_PROP_FPS) == pytest.approx(5.0)
+
+
+def test_pictures_that_are_not_those_any_more(job: Jobs, pictures: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "changing"
+    shutil.copytree(pictures, folder)
+    annotate(job(source=folder))
+    plan = job(source=folder).plan()
+    (folder / "000000.jpg").unlink()
+    changed = job(source=folder)
+    with pytest.raises(DataError, match=r"No such file|has changed since it was annotated"):
+        list(annotated_pictures(changed, changed.plan()))
+    assert len(list(annotated_pictures(changed, plan))) == 8
+
+
+def test_the_manifest_tells_what_happened(job: Jobs, video: Path, tmp_path: Path) -> None:
+    progress = annotate(job())
+    manifest = json.loads((Path(job().out) / MANIFEST).read_text())
+    assert sum(manifest["errors_by_reason"].values()) == manifest["errors"] == 2
+    assert any("ends too early" in reason for reason in manifest["errors_by_reason"])
+    assert not any("000001b" in reason for reason in manifest["errors_by_reason"])
+    assert manifest["parts"] == 3
+    assert set(manifest["stage_seconds"]) == {"read", "detect", "pose"}
+    assert manifest["limited_by"] == max(
+        manifest["stage_seconds"], key=lambda stage: manifest["stage_seconds"][stage]
+    )
+    assert set(progress.stages) == {"read", "detect", "pose", "write"}
+    assert manifest["versions"]["torch"] == torch.__version__
+    assert manifest["config"]["annotate"]["shard_size"] == 3
+    followed = annotate(job(source=video, out=tmp_path / "frames"))
+    assert "follow" in followed.stages
+    assert str(followed).endswith("% of the time")
+
+
+def test_a_job_that_is_complete_is_left_as_it_is(job: Jobs) -> None:
+    annotate(job({"sinks": ["coco"]}))
+    files = {path: path.stat().st_mtime_ns for path in Path(job().out).rglob("*")}
+    progress = annotate(job({"sinks": ["coco"]}))
+    assert (progress.done, progress.resumed) == (8, 8)
+    assert {path: path.stat().st_mtime_ns for path in Path(job().out).rglob("*")} == files
+
+
+def test_sinks_are_added_to_a_complete_job(job: Jobs, video: Path) -> None:
+    annotate(job(source=video))
+    parts = {part: part.stat().st_mtime_ns for part in Path(job().out).glob("part-*")}
+    annotate(job({"sinks": ["coco", "cvat", "overlay"]}, source=video))
+    assert {part: part.stat().st_mtime_ns for part in Path(job().out).glob("part-*")} == parts
+    names = {str(p.relative_to(Path(job().out))) for p in Path(job().out).rglob("*") if p.is_file()}
+    assert {"coco.json", "cvat/walk.avi.xml", "overlays/walk.mp4"} < names
+    annotate(job(source=video), overwrite=True)
+    assert {p.name for p in Path(job().out).iterdir() if p.is_file()} == {
+        MANIFEST,
+        *(part.name for part in parts),
+    }
+
+
+def test_rows_of_instances_hold_the_same(job: Jobs, tmp_path: Path) -> None:
+    annotate(job())
+    flat = job({"rows": "instance"}, out=tmp_path / "flat")
+    annotate(flat)
+    assert rows_of(tmp_path / "flat") == rows_of(job().out)
+    assert pq.read_table(tmp_path / "flat").num_rows == 8
+    with pytest.raises(RayposeError, match=r"another job \(not the same: rows\)"):
+        annotate(job(out=tmp_path / "flat"))
+
+
+@pytest.mark.parametrize(
+    ("num_actors", "tasks", "devices", "small"),
+    [
+        (0, 9, 4, True),
+        (2, 1, 4, False),
+        (None, 2, 4, True),
+        (None, 3, 4, False),
+        (None, 9, 1, True),
+    ],
+)
+def test_small_jobs_start_no_ray(
+    job: Jobs,
+    monkeypatch: pytest.MonkeyPatch,
+    num_actors: int | None,
+    tasks: int,
+    devices: int,
+    small: bool,
+) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr("os.cpu_count", lambda: devices)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    monkeypatch.setattr("ray.is_initialized", lambda: False)
+    asked = job({"num_actors": num_actors})
+    assert is_small(asked, [Task(shard=None)] * tasks) is small

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from raypose.config.sections.base import Amount, Count, PositiveInt, Section
+from typing import Literal
+
+from pydantic import Field
+
+from raypose.config.sections.base import Amount, Backend, Count, PositiveInt, Section
+from raypose.config.sections.tracking import TrackingSection
+
+Sink = Literal["coco", "coco-results", "json", "cvat", "label-studio", "overlay"]
 
 
 class AnnotateSection(Section):
@@ -10,6 +17,9 @@ class AnnotateSection(Section):
 
     Attributes:
         batch_size: crops of one call of the pose model.
+        backend: what runs the network of the pose model: `torch`, `onnxruntime`, `openvino`, or
+            `auto` for ONNX Runtime on a CPU where it is installed and torch otherwise. Answers
+            differ by rounding only, so a job may go on with another one.
         shard_size: images or frames of one shard, the unit of work and of resuming.
         num_actors: processes that hold models; null for one on each GPU, else one on each CPU;
             0 does it in this process, without Ray.
@@ -17,12 +27,21 @@ class AnnotateSection(Section):
         num_gpus: GPUs of one actor; null for a fair share of what the cluster has.
         decode_threads: threads of one actor that read and decode images.
         max_errors: unreadable images that stop the job; null for any number.
+        rows: `image` writes one row an image or frame, `instance` one row an instance.
+        sinks: what the answers are also written as, beside Parquet: `coco` (a dataset),
+            `coco-results`, `json` (a file for each image or video), `cvat`, `label-studio`,
+            `overlay` (drawn on the pictures).
+        tracking: how instances are followed through videos; null leaves every frame to itself.
     """
 
     batch_size: PositiveInt = 8
+    backend: Backend = "auto"
     shard_size: PositiveInt = 256
     num_actors: Count | None = None
     num_cpus: Amount | None = None
     num_gpus: Amount | None = None
     decode_threads: PositiveInt = 2
     max_errors: Count | None = None
+    rows: Literal["image", "instance"] = "image"
+    sinks: list[Sink] = Field(default_factory=list)
+    tracking: TrackingSection | None = TrackingSection()

@@ -23,6 +23,7 @@ def _auto_or_bool(value: Any) -> Any:
 
 
 AutoOrBool = Annotated[Literal["auto"] | bool, BeforeValidator(_auto_or_bool)]
+Backend = Literal["auto", "torch", "onnxruntime", "openvino"]
 Count = Annotated[int, Field(ge=0)]
 PositiveInt = Annotated[int, Field(gt=0)]
 PositiveFloat = Annotated[float, Field(gt=0)]

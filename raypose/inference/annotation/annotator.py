@@ -1,4 +1,4 @@
-"""`Annotator`: one shard to one Parquet file, in this process.
+"""`Annotator`: one shard to one Parquet file, the shards of a video to one, in this process.
 
 The same object runs in this process for small jobs and inside Ray Data's actors for large ones.
 """
@@ -6,125 +6,179 @@ The same object runs in this process for small jobs and inside Ray Data's actors
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
-from raypose.errors import DataError
-from raypose.inference.annotation.shards import Shard
-from raypose.inference.annotation.table import Annotation, write_part
+from raypose.inference.annotation import storage
+from raypose.inference.annotation.parts import list_parts, read_info, read_part, write_part
+from raypose.inference.annotation.shards import Picture, Shard
+from raypose.inference.annotation.table import Annotation, Layout
+from raypose.inference.annotation.tasks import Task
+from raypose.inference.annotation.video_pass import Video, finish_video
 from raypose.inference.predictor import Predictor
-from raypose.inference.sources import Frame, iter_video
-from raypose.ops.image_files import read_image
 
 
 @dataclass(frozen=True, kw_only=True)
-class ShardReport:
-    """What became of a shard.
+class Report:
+    """What became of a task.
 
     Attributes:
-        part: name of the file written.
-        rows: images or frames in it.
-        instances: instances in it.
-        errors: images that could not be read.
+        rows: images or frames that were annotated.
+        instances: instances in them.
+        errors: how many could not be read, by reason.
         first_error: why the first of them could not.
-        seconds: time it took.
+        seconds: what each stage took: `read` is waiting for pictures, `follow` the second pass
+            over a video.
     """
 
-    part: str
-    rows: int
-    instances: int
-    errors: int
-    first_error: str | None
-    seconds: float
+    rows: int = 0
+    instances: int = 0
+    errors: dict[str, int] = field(default_factory=dict)
+    first_error: str | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """Return the report as text, to travel."""
         return json.dumps(asdict(self))
 
     @classmethod
-    def from_json(cls, text: str) -> ShardReport:
+    def from_json(cls, text: str) -> Report:
         """Rebuild the report from `to_json()`."""
         return cls(**json.loads(text))
 
 
 class Annotator:
-    """Annotate shards.
+    """Do tasks: annotate shards, and finish videos whose shards are all there.
 
     Args:
         predictor: the models.
+        out: folder of the answers, a path or an address.
+        layout: of the tables.
+        fingerprint: of the job; noted in every part.
         decode_threads: threads that read and decode images ahead of the models.
         step: images or frames that the models see together.
     """
 
-    def __init__(self, predictor: Predictor, decode_threads: int = 2, step: int = 16) -> None:
+    def __init__(
+        self,
+        predictor: Predictor[Any],
+        out: str | Path,
+        *,
+        layout: Layout = "image",
+        fingerprint: Mapping[str, str] | None = None,
+        decode_threads: int = 2,
+        step: int = 16,
+    ) -> None:
         self.predictor = predictor
+        self.out = out
+        self.layout: Layout = layout
+        self.fingerprint = dict(fingerprint or {})
         self.step = step
+        self._pipeline = predictor.pipeline
         self._pool = ThreadPoolExecutor(decode_threads, thread_name_prefix="decode")
 
-    def __call__(self, shard: Shard, folder: Path) -> ShardReport:
-        """Write the answers for a shard to its part file in a folder; it appears whole."""
-        started = time.monotonic()
-        annotations = list(self.annotate(shard))
-        write_part(annotations, folder / shard.part_name)
-        errors = [item.error for item in annotations if item.error is not None]
-        return ShardReport(
-            part=shard.part_name,
-            rows=len(annotations),
-            instances=sum(0 if item.poses is None else len(item.poses) for item in annotations),
-            errors=len(errors),
-            first_error=errors[0] if errors else None,
-            seconds=round(time.monotonic() - started, 3),
-        )
+    def __call__(self, task: Task) -> Report:
+        """Write the answers of a task; each file appears whole.
 
-    def annotate(self, shard: Shard) -> Iterator[Annotation]:
-        """Yield the answer for each image or frame of a shard, in order."""
-        frames = self._video_frames(shard) if shard.is_video else self._image_frames(shard)
-        boxes = None if shard.boxes is None else iter(shard.boxes)
-        while chunk := list(islice(frames, self.step)):
-            given = None if boxes is None else list(islice(boxes, len(chunk)))
-            for frame, poses in zip(
-                chunk, self.predictor.predict_frames(chunk, given), strict=True
-            ):
+        A task that was done already may be done again: what it writes is the same.
+
+        Raises:
+            RayposeError: if a file cannot be written.
+        """
+        self._pipeline.clock.take()
+        report = Report()
+        if task.shard is not None:
+            report = self._write_shard(task.shard, task)
+        if task.video is not None:
+            self._finish_if_complete(task.video)
+        return replace(report, seconds=merge_seconds(report.seconds, self._pipeline.clock.take()))
+
+    def annotate(self, shard: Shard, *, alone: bool = True) -> Iterator[Annotation]:
+        """Yield the answer for each image or frame of a shard, in order.
+
+        Args:
+            shard: what to annotate.
+            alone: whether each stands for itself; the poses of a video that is followed are not
+                lifted before that.
+        """
+        pictures = shard.read(self._pool, 2 * self.step)
+        while taken := self._next_pictures(pictures):
+            chunk = [picture.frame for picture in taken]
+            # What takes whole images has no use for the boxes that a list or COCO json has.
+            given = [picture.boxes for picture in taken if picture.boxes is not None]
+            given = given if given and self._pipeline.boxes.categories else None
+            found = self._pipeline.find(chunk, given)
+            done = self._pipeline.finish(chunk, found) if alone else zip(chunk, found, strict=True)
+            for frame, poses in done:
                 image = frame.image
                 yield Annotation(
                     source=frame.source,
                     frame=frame.index,
+                    time=frame.time,
                     size=None if image is None else (image.shape[1], image.shape[0]),
-                    poses=None if image is None else poses,
+                    found={} if image is None else poses,
                     error=frame.error,
                 )
 
-    def _image_frames(self, shard: Shard) -> Iterator[Frame]:
-        """Read images in threads, at most two steps ahead of the models."""
-        waiting: list[Future[Frame]] = []
-        for source in shard.sources:
-            waiting.append(self._pool.submit(_read, shard.root, source))
-            if len(waiting) > 2 * self.step:
-                yield waiting.pop(0).result()
-        for future in waiting:
-            yield future.result()
+    def _next_pictures(self, pictures: Iterator[Picture]) -> list[Picture]:
+        with self._pipeline.clock("read"):
+            return list(islice(pictures, self.step))
 
-    def _video_frames(self, shard: Shard) -> Iterator[Frame]:
-        name = shard.sources[0]
-        done = shard.start
-        try:
-            for frame in iter_video(Path(shard.root) / name, shard.start, shard.stop):
-                yield Frame(source=name, index=frame.index, image=frame.image)
-                done = frame.index + 1
-        except DataError as error:
-            yield Frame(source=name, index=done, error=str(error))
-            done += 1
-        # A video may end before the frame it promised; every frame still gets its row.
-        for index in range(done, shard.stop or done):
-            yield Frame(source=name, index=index, error="the video ends before this frame")
+    def _write_shard(self, shard: Shard, task: Task) -> Report:
+        rows = [
+            annotation.to_row() for annotation in self.annotate(shard, alone=task.video is None)
+        ]
+        seconds = self._pipeline.clock.take()
+        with self._pipeline.clock("write"):
+            info = write_part(
+                rows,
+                storage.join(self.out, task.part_name),
+                # What the second pass reads again is one row an image.
+                "image" if task.video is not None else self.layout,
+                seconds=seconds,
+                fingerprint=self.fingerprint,
+            )
+        return Report(
+            rows=info.rows,
+            instances=info.instances,
+            errors=info.errors,
+            first_error=next((row["error"] for row in rows if row["error"] is not None), None),
+            seconds=seconds,
+        )
+
+    def _finish_if_complete(self, video: Video) -> None:
+        """Make the second pass over a video unless shards are missing or it has been made.
+
+        Whoever writes the last shard sees all of them. Two that see them at once write the same.
+        """
+        folder = storage.join(self.out, video.folder)
+        target = storage.join(self.out, video.part_name)
+        names = list_parts(folder)
+        if len(names) < video.num_shards or storage.exists(target):
+            return
+        paths = [storage.join(folder, name) for name in names]
+        spent: dict[str, float] = {}
+        for path in paths:
+            spent = merge_seconds(spent, read_info(path).seconds)
+        rows = (row for path in paths for row in read_part(path))
+        with self._pipeline.clock("follow"):
+            write_part(
+                finish_video(rows, self._pipeline.branches),
+                target,
+                self.layout,
+                seconds=spent,
+                fingerprint=self.fingerprint,
+            )
 
 
-def _read(root: str, source: str) -> Frame:
-    try:
-        return Frame(source=source, image=read_image(Path(root) / source))
-    except DataError as error:
-        return Frame(source=source, error=str(error))
+def merge_seconds(*each: Mapping[str, float]) -> dict[str, float]:
+    """Return the sums of seconds by stage, to the millisecond."""
+    total: Counter[str] = Counter()
+    for seconds in each:
+        total.update(seconds)  # type: ignore[arg-type]
+    return {stage: round(spent, 3) for stage, spent in total.items()}

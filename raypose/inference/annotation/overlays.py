@@ -2,61 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import Path
-from typing import Any
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from functools import partial
+from itertools import chain, groupby, islice
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO
 
 import cv2
-import numpy as np
-import pyarrow.parquet as pq
 
 from raypose.errors import DataError
-from raypose.inference.sources import is_video, iter_video
-from raypose.ops.image_files import read_image
-from raypose.structures import Poses, Skeleton
+from raypose.inference.annotation import storage
+from raypose.inference.annotation.job import AnnotationJob
+from raypose.inference.annotation.pictures import annotated_pictures
+from raypose.inference.annotation.sinks.answers import is_frame
+from raypose.inference.annotation.table import Row, poses_of
+from raypose.inference.annotation.tasks import Plan
+from raypose.inference.frame import Frame
+from raypose.structures import Skeleton
 from raypose.visualization import draw_poses
 
-Row = dict[str, Any]
-Draw = Callable[[Row, Any], Any]
-
-
-def read_annotations(folder: Path) -> Iterator[Row]:
-    """Yield the rows of a folder of annotations, part by part."""
-    for part in sorted(folder.glob("part-*.parquet")):
-        yield from pq.read_table(part).to_pylist()
-
-
-def poses_of(row: Row, num_keypoints: int) -> Poses:
-    """Return the poses of an annotation row."""
-    instances = row["instances"] or []
-    if not instances:
-        return Poses.empty(num_keypoints)
-
-    def stack(name: str) -> Any:
-        values = [instance[name] for instance in instances]
-        return None if any(v is None for v in values) else np.asarray(values, np.float32)
-
-    keypoints, scores = stack("keypoints"), stack("keypoint_scores")
-    return Poses(
-        keypoints=keypoints,
-        keypoint_scores=scores,
-        keypoints_visible=stack("keypoints_visible"),
-        bboxes=stack("bbox"),
-        bbox_scores=stack("bbox_score"),
-        keypoints_3d=stack("keypoints_3d"),
-    )
+Pair = tuple[Frame, Row]
+_RATE = 25.0  # of a video of one frame
 
 
 def draw_annotations(
-    source: Path, annotations: Path, out: Path, skeleton: Skeleton, score_threshold: float = 0.3
+    job: AnnotationJob, plan: Plan, out: storage.Location, score_threshold: float = 0.3
 ) -> int:
-    """Draw annotations: one picture for each image, one video for a video.
+    """Draw annotations: one JPEG for each image, one MP4 for each video.
 
     Args:
-        source: what was annotated, the folder, image or video.
-        annotations: folder of the Parquet parts.
-        out: folder of the pictures.
-        skeleton: of the poses.
+        job: which is complete.
+        plan: all of its pieces.
+        out: folder of the pictures, which are called as their sources are.
         score_threshold: keypoints of a lower score are not drawn.
 
     Returns:
@@ -64,49 +43,75 @@ def draw_annotations(
 
     Raises:
         DataError: if a picture cannot be read any more, or a video cannot be written.
+        ConfigError: if the config of the pose model does not name its skeleton.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    rows = (row for row in read_annotations(annotations) if row["error"] is None)
-
-    def draw(row: Row, image: Any) -> Any:
-        poses = poses_of(row, skeleton.num_keypoints)
-        return draw_poses(image, poses, skeleton, score_threshold=score_threshold)
-
-    if is_video(source):
-        return _draw_video(source, {row["frame"]: row for row in rows}, out, draw)
-    return _draw_images(source if source.is_dir() else source.parent, rows, out, draw)
-
-
-def _draw_images(root: Path, rows: Iterable[Row], out: Path, draw: Draw) -> int:
     count = 0
-    for row in rows:
-        target = (out / row["source"]).with_suffix(".jpg")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        cv2.imwrite(str(target), draw(row, read_image(root / row["source"])))
-        count += 1
+    pairs = annotated_pictures(job, plan)
+    for source, group in groupby(pairs, key=lambda pair: pair[1]["source"]):
+        drawn = _drawn(group, job.skeleton, score_threshold)
+        first = next(drawn, None)
+        if first is None:
+            continue
+        name = PurePosixPath(source)
+        if is_frame(first[0]):
+            target = storage.inside(out, str(name.with_suffix(".mp4")))
+            count += _write_video(target, chain([first], drawn))
+        else:
+            for _, image in chain([first], drawn):
+                target = storage.inside(out, str(name.with_suffix(".jpg")))
+                storage.write_whole(target, encode_jpeg(image))
+                count += 1
     return count
 
 
-def _draw_video(source: Path, rows: Mapping[int, Row], out: Path, draw: Draw) -> int:
-    writer: cv2.VideoWriter | None = None
+def encode_jpeg(image: Any) -> bytes:
+    """Return an image (H, W, 3) uint8 BGR as the bytes of a file."""
+    return cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
+
+
+def _drawn(
+    pairs: Iterable[Pair], skeleton: Skeleton, score_threshold: float
+) -> Iterator[tuple[Row, Any]]:
+    """Yield the rows of pictures that can be read with the pictures, poses drawn."""
+    for frame, row in pairs:
+        if frame.image is not None:
+            categories = {instance["category"] or "" for instance in row["instances"]}
+            image = frame.image
+            for category in sorted(categories):
+                poses = poses_of(row, skeleton.num_keypoints, category)
+                image = draw_poses(image, poses, skeleton, score_threshold=score_threshold)
+            yield row, image
+
+
+def _write_video(target: str, drawn: Iterable[tuple[Row, Any]]) -> int:
+    # OpenCV writes to local paths only.
+    with tempfile.TemporaryDirectory(prefix="raypose-") as folder:
+        path = Path(folder, "video.mp4")
+        count = _encode(path, drawn, target)
+        with path.open("rb") as file:
+            storage.write_whole(target, partial(_copy, file))
+    return count
+
+
+def _copy(source: BinaryIO, target: BinaryIO) -> None:
+    shutil.copyfileobj(source, target)
+
+
+def _encode(path: Path, drawn: Iterable[tuple[Row, Any]], target: str) -> int:
+    waiting = iter(drawn)
+    head = list(islice(waiting, 2))
+    step = head[-1][0]["time"] - head[0][0]["time"]
+    height, width = head[0][1].shape[:2]
+    fourcc = cv2.VideoWriter.fourcc(*"mp4v")
+    rate = 1 / step if step > 0 else _RATE
+    writer = cv2.VideoWriter(str(path), fourcc, rate, (width, height))
     count = 0
     try:
-        for frame in iter_video(source):
-            if frame.index in rows:
-                drawn = draw(rows[frame.index], frame.image)
-                writer = writer or _open_writer(out / f"{source.stem}.mp4", drawn, source)
-                writer.write(drawn)
-                count += 1
+        if not writer.isOpened():
+            raise DataError(f"{storage.shown(target)}: OpenCV cannot write this video")
+        for _, image in chain(head, waiting):
+            writer.write(image)
+            count += 1
     finally:
-        if writer is not None:
-            writer.release()
+        writer.release()
     return count
-
-
-def _open_writer(path: Path, image: Any, like: Path) -> cv2.VideoWriter:
-    rate = cv2.VideoCapture(str(like)).get(cv2.CAP_PROP_FPS) or 25.0
-    size = (image.shape[1], image.shape[0])
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), rate, size)
-    if not writer.isOpened():
-        raise DataError(f"{path}: OpenCV cannot write this video")
-    return writer
