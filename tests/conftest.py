@@ -46,6 +46,13 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def exported_networks(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep networks that tests export out of the user's folder; Ray's workers inherit it."""
+    folder = tmp_path_factory.mktemp("weights")
+    os.environ.setdefault("RAYPOSE_WEIGHTS_DIR", str(folder))
+
+
 @pytest.fixture(scope="session")
 def repository() -> Path:
     """Root of the checkout."""

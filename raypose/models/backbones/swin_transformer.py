@@ -190,7 +190,7 @@ class SwinTransformer(StagedBackbone):
             out, (x, next_size) = stage(x, size)
             if i in self.out_indices:
                 out = getattr(self, f"norm{i}")(out)
-                outs.append(out.transpose(1, 2).reshape(len(out), -1, *size))
+                outs.append(out.transpose(1, 2).reshape(out.shape[0], -1, *size))
             size = next_size
         return tuple(outs)
 

@@ -175,7 +175,7 @@ class VisionTransformer(StagedBackbone):
         """
         x, size = self.patch_embed(x)
         if self.cls_token is not None:
-            x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], dim=1)
+            x = torch.cat([self.cls_token.expand(x.shape[0], -1, -1), x], dim=1)
         x = x + resize_position_embedding(
             self.pos_embed,
             self.patch_embed.init_out_size,
@@ -236,7 +236,7 @@ class VisionTransformer(StagedBackbone):
         patches = x[:, self.num_extra_tokens :]
         if self.out_type == "avg_featmap":
             return self.ln2(patches.mean(dim=1))
-        return patches.transpose(1, 2).reshape(len(x), -1, *size)
+        return patches.transpose(1, 2).reshape(x.shape[0], -1, *size)
 
 
 def _architecture(arch: str | Mapping[str, int]) -> Mapping[str, int]:

@@ -70,7 +70,7 @@ class OnnxSession:
         threads = num_threads or torch.get_num_threads()
         self._session: Any
         if self.backend == "onnxruntime":
-            self._session = _open_onnxruntime(str(path), device, threads)
+            self._session = open_onnxruntime(str(path), device, threads)
         else:
             if device != "cpu":
                 logger.info("%s runs on the CPU: OpenCV has no CUDA here", path)
@@ -87,13 +87,20 @@ class OnnxSession:
         return dict(zip(self.output_names, results, strict=True))
 
 
-def _open_onnxruntime(path: str, device: str, threads: int) -> Any:
+def open_onnxruntime(model: str | bytes, device: str, threads: int) -> Any:
+    """Return an `onnxruntime.InferenceSession` that gets on with others on the same cores.
+
+    Args:
+        model: path of an ONNX file, or its content.
+        device: `cpu`, `cuda` or `cuda:1`; a GPU needs onnxruntime-gpu.
+        threads: of one call.
+    """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # errors come as exceptions
     # Pools that spin between calls take the cores from the pose model that runs next.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     providers: list[Any] = ["CPUExecutionProvider"]
@@ -102,5 +109,5 @@ def _open_onnxruntime(path: str, device: str, threads: int) -> Any:
             index = torch.device(device).index or 0
             providers.insert(0, ("CUDAExecutionProvider", {"device_id": index}))
         else:
-            logger.info("%s runs on the CPU: onnxruntime-gpu is not installed", path)
-    return onnxruntime.InferenceSession(path, options, providers=providers)
+            logger.info("ONNX Runtime is on the CPU: onnxruntime-gpu is not installed")
+    return onnxruntime.InferenceSession(model, options, providers=providers)

@@ -32,12 +32,15 @@ class BaseHead(BaseModule, ABC):
         skeleton: that of the estimator, which puts it here.
         train_cfg_keys: options of training that only this head knows.
         test_cfg_keys: options of prediction that only this head knows.
+        network_method: name of the method through which `predict` reads its features, as a rule
+            all of them; pure, so that another backend than torch can take its place.
     """
 
     decoder: BaseKeypointCodec | None
     skeleton: Skeleton | None = None
     train_cfg_keys: ClassVar[tuple[str, ...]] = ()
     test_cfg_keys: ClassVar[tuple[str, ...]] = ()
+    network_method: ClassVar[str] = "forward"
 
     def __init__(self, init_cfg: InitCfg = None) -> None:
         super().__init__(init_cfg)

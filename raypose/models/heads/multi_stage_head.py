@@ -37,6 +37,8 @@ class MultiStageHead(BaseHead):
         ConfigError: if a list of losses has another number of them.
     """
 
+    network_method = "last_output"
+
     def __init__(
         self,
         num_outputs: int,

@@ -282,7 +282,7 @@ class RTMOHead(OneStageHead):
     def predict(self, feats: Features, batch: PoseBatch) -> list[Poses]:
         """Return the people of each image, with `bboxes`, `scores` and the extra `labels`."""
         self.refuse_flip_test(batch)
-        maps = self.head_module(feats)
+        maps = self.forward(feats)
         scores, boxes, visible, vectors = (
             flatten_maps(part) for part in (maps[0], maps[1], maps[3], maps[4])
         )

@@ -110,7 +110,7 @@ def deform_conv2d(
         + 1
         for axis in (0, 1)
     )
-    B = len(x)
+    B = x.shape[0]
     wanted = (B, 2 * deform_groups * kernel[0] * kernel[1], H, W)
     if tuple(offset.shape) != wanted:
         raise RayposeError(

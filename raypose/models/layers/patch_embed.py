@@ -119,7 +119,7 @@ class PatchMerging(nn.Module):
 
     def forward(self, x: Tensor, size: Size) -> tuple[Tensor, Size]:
         """Return merged tokens and their (h, w) from tokens (B, h * w, C)."""
-        maps = x.transpose(1, 2).reshape(len(x), -1, *size)
+        maps = x.transpose(1, 2).reshape(x.shape[0], -1, *size)
         rows, columns = (_missing_to_cover(n, 2, self.stride) for n in size)
         if rows or columns:
             maps = F.pad(maps, (0, columns, 0, rows))

@@ -141,7 +141,7 @@ class MixFFN(nn.Module):
 
 def to_map(tokens: Tensor, size: Size) -> Tensor:
     """Return a map (B, C, H, W) of tokens (B, H * W, C)."""
-    return tokens.transpose(1, 2).reshape(len(tokens), -1, *size)
+    return tokens.transpose(1, 2).reshape(tokens.shape[0], -1, *size)
 
 
 def to_tokens(x: Tensor) -> Tensor:

@@ -34,8 +34,8 @@ def split_windows(x: Tensor, window: Size) -> Tensor:
 def join_windows(windows: Tensor, window: Size, size: Size) -> Tensor:
     """Put windows (B, M, N, C) together to maps (B, H, W, C)."""
     (h, w), (H, W) = window, size
-    x = windows.reshape(len(windows), H // h, W // w, h, w, -1).transpose(2, 3)
-    return x.reshape(len(windows), H, W, -1)
+    x = windows.reshape(windows.shape[0], H // h, W // w, h, w, -1).transpose(2, 3)
+    return x.reshape(windows.shape[0], H, W, -1)
 
 
 class WindowAttention(BaseModule):

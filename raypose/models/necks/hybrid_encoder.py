@@ -176,9 +176,9 @@ class HybridEncoder(BaseModule):
         maps = [project(feat) for project, feat in zip(self.input_proj, feats, strict=True)]
         for index, encoder in zip(self.use_encoder_idx, self.encoder, strict=True):
             height, width = maps[index].shape[-2:]
-            tokens = maps[index].flatten(2).mT
+            tokens = maps[index].flatten(2).transpose(1, 2)
             encoded = encoder(tokens, self.sincos_pos_enc.grid(height, width))
-            maps[index] = encoded.mT.unflatten(2, (height, width))
+            maps[index] = encoded.transpose(1, 2).unflatten(2, (height, width))
         maps = self._coarse_to_fine(maps)
         maps = self._fine_to_coarse(maps)
         outs = tuple(maps[index] for index in self.output_indices)
