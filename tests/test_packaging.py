@@ -1,4 +1,4 @@
-"""What a pip user gets: one wheel with the code, the configs, the skeletons, the page and the type marker."""
+"""What a pip user gets: one wheel with code, configs, skeletons, the page and the type marker."""
 
 from __future__ import annotations
 
