@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from raypose.errors import DataError
+from raypose.errors import ConfigError, DataError
 from raypose.inference.annotation import storage
 from raypose.inference.annotation.job import AnnotationJob
 from raypose.inference.annotation.overlays import encode_jpeg
@@ -92,6 +92,7 @@ def select_uncertain(job: AnnotationJob, plan: Plan, count: int, out: storage.Lo
 
     Raises:
         DataError: if nothing was found in any picture, or the input has changed since.
+        ConfigError: if the model keeps but a part of its skeleton.
     """
     candidates = find_candidates(job, plan, _LOOKS_AGAIN * count)
     if not candidates:
@@ -158,6 +159,12 @@ def _look_again(
 ) -> Iterator[Candidate]:
     """Yield the candidates with what a mirror says of them."""
     predictor = job.build().predictor
+    (branch,) = predictor.pipeline.branches.values()
+    if branch.pose.num_keypoints != job.skeleton.num_keypoints:
+        raise ConfigError(
+            f"the model keeps {branch.pose.num_keypoints} keypoints of the skeleton's "
+            f"{job.skeleton.num_keypoints}; which of them are mirrored is not known"
+        )
     for candidate, frame, row in _pictures(job, plan, candidates):
         if frame.image is None:
             continue

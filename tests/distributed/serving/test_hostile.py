@@ -216,6 +216,15 @@ class TestSockets:
 
 @pytest.mark.usefixtures("undisturbed")
 class TestStreams:
+    @pytest.mark.slow
+    def test_a_video_may_last_longer_than_a_request(self, address: str) -> None:
+        started = time.monotonic()
+        with stream(address) as video:
+            while time.monotonic() - started < 2.5 * PATIENCE:
+                video.send(PNG)
+                assert len(json.loads(video.recv(timeout=30))["instances"]) == 1
+                time.sleep(0.5)
+
     def test_messages_that_are_no_frames(self, address: str) -> None:
         with stream(address) as video:
             for message in ("text", b"", b"noise", PNG[:100], [PNG[:50], PNG[50:]]):
