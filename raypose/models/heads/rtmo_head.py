@@ -225,7 +225,9 @@ class RTMOHead(OneStageHead):
         self.head_module = build_layer(RTMOHeadModule, given, "head_module_cfg")
         self.dcc: DCC = build_layer(DCC, {**dcc_cfg, "num_keypoints": num_keypoints}, "dcc_cfg")
 
-    def forward(self, feats: Features) -> tuple[list[Tensor] | None, ...]:
+    def forward(
+        self, feats: Features
+    ) -> tuple[list[Tensor], list[Tensor], list[Tensor] | None, list[Tensor], list[Tensor]]:
         """Return raw outputs.
 
         Returns:

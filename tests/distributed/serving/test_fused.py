@@ -53,8 +53,10 @@ def replicas() -> dict[str, set[str]]:
     from ray.serve.context import _get_global_client
 
     (application,) = ray_serve.status().applications.values()
-    details = _get_global_client().get_serve_details()["applications"]["raypose"]["deployments"]
+    client = _get_global_client()
     assert application.status == "RUNNING"
+    assert client is not None
+    details = client.get_serve_details()["applications"]["raypose"]["deployments"]
     return {name: {r["actor_id"] for r in d["replicas"]} for name, d in details.items()}
 
 
