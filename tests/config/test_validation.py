@@ -77,7 +77,7 @@ def test_an_unknown_key_without_a_near_one_lists_those_there_are(
     problems: Callable[..., list[str]],
 ) -> None:
     (line,) = problems(f"{MODEL}annotate: {{zzz: 1}}\n")
-    assert line.startswith(f"exp.yaml:{LINES + 1}: annotate.zzz: unknown key, expected batch_size,")
+    assert line.startswith(f"exp.yaml:{LINES + 1}: annotate.zzz: unknown key, expected backend,")
 
 
 def test_a_model_is_needed(problems: Callable[..., list[str]]) -> None:
