@@ -89,7 +89,7 @@ class Ingress:
         self._about = about
         self._stages = stages
         self._metrics = ServeMetrics(serve.get_replica_context().replica_id.unique_id)
-        self._open_streams = 0
+        self._streams: set[StreamSession] = set()
         self._in_flight = 0
         self._leaving = False
 
@@ -172,18 +172,21 @@ class Ingress:
             await socket.close(*refusal)
             return
         model = socket.query_params.get("model") or self._about.default
-        self._open_streams += 1
+        session = self._session(socket, model)
+        self._streams.add(session)
         self._metrics.streams(1)
         try:
-            await self._session(socket, model).run()
+            await session.run()
         finally:
-            self._open_streams -= 1
+            self._streams.remove(session)
             self._metrics.streams(-1)
 
     async def drain(self) -> bool:
-        """Take no more requests; returns whether all that came have their answers."""
+        """Take no more requests and frames; returns whether all that came have their answers."""
         self._leaving = True
-        return self._in_flight == 0
+        for session in self._streams:
+            session.leave()
+        return self._in_flight == 0 and not self._streams
 
     async def _counted(
         self, route: str, request: Request, answer: Callable[[Request], Awaitable[Response]]
@@ -318,7 +321,7 @@ class Ingress:
         rate = socket.query_params.get("fps")
         if rate is not None and not _is_rate(rate):
             return 1008, f"fps: a number above 0 is expected, got {rate[:20]!r}"
-        if self._leaving or self._open_streams >= self._section.stream.max_streams:
+        if self._leaving or len(self._streams) >= self._section.stream.max_streams:
             return 1013, "no more streams here for now; try again"
         return None
 

@@ -90,33 +90,43 @@ class StreamSession:
         self._arrived = asyncio.Event()
         self._number = 0
         self._over = False
+        self._left = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
-        """Answer until the client leaves, or sends nothing for too long."""
+        """Answer until the client leaves, sends nothing for too long, or `leave` is called."""
+        receiver = asyncio.create_task(self._receive_all())
         sender = asyncio.create_task(self._answer_all())
+        left = asyncio.create_task(self._left.wait())
         try:
-            await self._receive_all()
+            await asyncio.wait({receiver, sender, left}, return_when=asyncio.FIRST_COMPLETED)
+            if sender.done():
+                await sender  # it ends by itself only where it failed
+            reason = await receiver if receiver.done() else "this server is about to stop"
             self._over = True
             self._arrived.set()
             await sender
+            await self._socket.close(1001, reason)
         except WebSocketDisconnect:
             pass
         finally:
-            sender.cancel()
-            for task in self._tasks:
+            tasks = [receiver, sender, left, *self._tasks]
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(sender, *self._tasks, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _receive_all(self) -> None:
-        """Take frames as they come, until there are no more."""
+    def leave(self) -> None:
+        """Take no more frames, answer those that have come, and close."""
+        self._left.set()
+
+    async def _receive_all(self) -> str:
+        """Take frames as they come; returns why there are no more."""
         limit = self._section.stream.idle_timeout_s
         while True:
             try:
                 message = await asyncio.wait_for(self._socket.receive(), limit)
             except asyncio.TimeoutError:
-                await self._socket.close(1001, f"no frame within {limit:g} s")
-                return
+                return f"no frame within {limit:g} s"
             if message["type"] == "websocket.disconnect":
                 raise WebSocketDisconnect(message.get("code", 1000))
             data = message.get("bytes")
@@ -170,7 +180,7 @@ class StreamSession:
         except asyncio.TimeoutError:
             answer = Refusal(504, f"no answer within {limit:g} s")
         except Exception as error:
-            answer = Refusal(503, f"the models are busy or failed ({type(error).__name__})")
+            answer = _no_answer(error)
         frame.answer.set_result(answer)
         self._start_next()
 
@@ -191,9 +201,16 @@ class StreamSession:
         if answer is None:
             self._metrics.count_frame("dropped")
             return {"frame": frame.number, "dropped": True}
-        if isinstance(answer, Refusal):
-            self._metrics.count_frame("refused")
-            return {"frame": frame.number, "error": answer.reason, "status": answer.status}
+        if isinstance(answer, Estimate):
+            try:
+                return await self._followed(frame, answer)
+            except Exception as error:
+                answer = _no_answer(error)
+        self._metrics.count_frame("refused")
+        return {"frame": frame.number, "error": answer.reason, "status": answer.status}
+
+    async def _followed(self, frame: _Frame, answer: Estimate) -> dict[str, Any]:
+        """Return the poses of a frame with their identities, in 3D where they can be lifted."""
         (poses,) = self._memory.push(answer.poses, frame.time)
         timings = dict(answer.timings)
         if self._windows is not None:
@@ -206,6 +223,10 @@ class StreamSession:
         self._metrics.observe(timings, len(poses))
         content = pose_answer(poses, answer.size, self._model, timings)
         return {"frame": frame.number, **content}
+
+
+def _no_answer(error: Exception) -> Refusal:
+    return Refusal(503, f"the models are busy or failed ({type(error).__name__})")
 
 
 def _now() -> float:

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from raypose.config.sections import (
@@ -135,8 +136,6 @@ class TestSlow:
         assert len(answers[7]["instances"]) == 1
 
     def test_more_streams_than_there_may_be(self, address: str) -> None:
-        from websockets.exceptions import ConnectionClosed
-
         url = f"{address}/v1/stream".replace("http", "ws", 1)
         with connect(url) as first:
             first.send(PNG)
@@ -152,10 +151,20 @@ class TestSlow:
             threading.Thread(target=lambda: found.append(ask(address).status_code))
             for _ in range(3)
         ]
-        for thread in threads:
-            thread.start()
-        time.sleep(0.3)
-        serve.stop()
+        with connect(f"{address}/v1/stream".replace("http", "ws", 1)) as socket:
+            for thread in threads:
+                thread.start()
+            socket.send(PNG)
+            time.sleep(0.3)
+            serve.stop()
+            assert len(json.loads(socket.recv(timeout=30))["instances"]) == 1
+            with pytest.raises(ConnectionClosed) as caught:
+                socket.recv(timeout=30)
+        assert caught.value.rcvd is not None
+        assert (caught.value.rcvd.code, caught.value.rcvd.reason) == (
+            1001,
+            "this server is about to stop",
+        )
         for thread in threads:
             thread.join()
         assert found == [200, 200, 200]
