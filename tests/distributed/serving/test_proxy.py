@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -203,3 +205,8 @@ def test_a_video_may_last_longer_than_a_request() -> None:
     }
     asyncio.run(ProxyGate(proxy, max_bytes=LIMIT, timeout_s=0.2)(scope, nothing, nobody))
     assert found == {b"host": b"here", b"x-request-timeout-seconds": b"-1"}
+
+
+def test_a_proxy_starts_without_the_models() -> None:
+    code = "import sys, raypose.distributed.serving.proxy; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
