@@ -11,11 +11,13 @@ import json
 import os
 from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.middleware import Middleware
 
-from raypose.config.sections import ServeSection
+if TYPE_CHECKING:
+    # A proxy has to start at once, and needs no models.
+    from raypose.config.sections import ServeSection
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
