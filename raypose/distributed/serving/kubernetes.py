@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import ray
@@ -24,6 +24,7 @@ class Cluster:
         image: with raypose and the Ray that this process runs.
         folder: where the shared volume is mounted; pods work there, so relative paths mean the
             same on all of them.
+        variables: environment of every process, beside where weights are kept.
         secret_variable: environment variable that holds the API key, if there is one.
         serve_port: port of a service.
     """
@@ -31,6 +32,7 @@ class Cluster:
     name: str
     image: str
     folder: str
+    variables: Mapping[str, str] = field(default_factory=dict)
     secret_variable: str | None = None
     serve_port: int | None = None
 
@@ -100,8 +102,9 @@ class Cluster:
         return {"spec": {"containers": [container], "volumes": [claim]}}
 
     def _environment(self) -> list[dict[str, Any]]:
+        values = {"RAYPOSE_WEIGHTS_DIR": f"{self.folder}/weights", **self.variables}
         variables: list[dict[str, Any]] = [
-            {"name": "RAYPOSE_WEIGHTS_DIR", "value": f"{self.folder}/weights"}
+            {"name": name, "value": value} for name, value in values.items()
         ]
         if self.secret_variable is not None:
             reference = {"secretKeyRef": {"name": self.secret, "key": "key"}}

@@ -17,6 +17,7 @@ from raypose.config.sections import ServeSection
 from raypose.distributed.serving.app import NAME
 from raypose.distributed.serving.container_paths import ContainerPaths, in_container
 from raypose.distributed.serving.kubernetes import Cluster
+from raypose.distributed.serving.proxy import environment
 from raypose.distributed.serving.replicas import PodGroup, pods_for, with_own_cpus
 from raypose.errors import ConfigError, RayposeError
 
@@ -79,6 +80,7 @@ def rayservice_manifest(
         name=_checked_name(name),
         image=image,
         folder=folder,
+        variables=environment(section),
         secret_variable=section.api_key_env,
         serve_port=section.port,
     )

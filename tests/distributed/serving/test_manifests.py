@@ -21,12 +21,13 @@ from ray.serve.schema import ServeDeploySchema
 
 from raypose.cli import main
 from raypose.config import load_serve_config
-from raypose.config.sections import ServeSection
+from raypose.config.sections import PoseStageSection, ServeSection
 from raypose.distributed.serving.manifests import (
     rayjob_manifest,
     rayservice_manifest,
     serve_manifest,
 )
+from raypose.distributed.serving.proxy import environment
 from raypose.errors import ConfigError, RayposeError
 from tests.tiny_runs import write_experiment
 
@@ -190,7 +191,9 @@ class TestRayService:
         (group,) = cluster["workerGroupSpecs"]
         assert (group["groupName"], group["minReplicas"], group["maxReplicas"]) == ("cpu", 1, 1)
         assert containers(cluster)[1]["resources"]["limits"] == {"cpu": "1", "memory": "5Gi"}
-        assert [v["name"] for v in containers(cluster)[1]["env"]] == ["RAYPOSE_WEIGHTS_DIR"]
+        expected = environment(ServeSection(pose=PoseStageSection(weights="pose.pth")))
+        found = {v["name"]: v["value"] for v in containers(cluster)[1]["env"]}
+        assert found == {"RAYPOSE_WEIGHTS_DIR": "/models/weights", **expected}
 
     def test_fused_replicas_are_those_of_pose(self, write: Write) -> None:
         text = (
