@@ -311,7 +311,7 @@ class TestRayJob:
                 {},
                 "cluster.resources_per_worker.tpu: a pod is given CPU and GPU",
             ),
-            ([], {"work_dir": "/tmp/run"}, "--work-dir: /tmp/run is not below /shared"),
+            ([], {"work_dir": "/scratch/run"}, "--work-dir: /scratch/run is not below /shared"),
             ([], {"work_dir": "../run"}, "--work-dir: ../run is not below /shared"),
             ([], {"work_dir": "run", "command": "true"}, "--work-dir is of the training"),
             ([], {"folder": "shared"}, "--folder: a full path in the container is expected"),
