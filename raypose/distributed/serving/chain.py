@@ -12,6 +12,7 @@ from ray.exceptions import RayActorError
 from ray.serve.exceptions import BackPressureError, ReplicaUnavailableError
 
 from raypose.distributed.serving.records import Description, Estimate, Floats, PoseQuery, Refusal
+from raypose.distributed.serving.timing import milliseconds_since
 from raypose.inference.lift_windows import LiftInput
 from raypose.structures import Poses
 
@@ -47,7 +48,7 @@ class ChainStages:
         if query.found is None and self._detector is not None and not whole:
             started = time.perf_counter()
             found = await _call(lambda: self._detector.remote(query.image))
-            timings["detector"] = _milliseconds(started)
+            timings["detector"] = milliseconds_since(started)
             if isinstance(found, Refusal):
                 return found
             query = PoseQuery(query.image, query.model, found)
@@ -56,7 +57,7 @@ class ChainStages:
         if len(self._about.models) > 1:
             handle = handle.options(multiplexed_model_id=query.model)
         answer = await _call(lambda: handle.remote(query))
-        timings["pose"] = _milliseconds(started)
+        timings["pose"] = milliseconds_since(started)
         if isinstance(answer, Refusal):
             return answer
         poses, size = answer
@@ -97,7 +98,3 @@ async def _call(ask: Callable[[], Any]) -> Any:
         except (RayActorError, ReplicaUnavailableError):
             await asyncio.sleep(pause)
     return await ask()
-
-
-def _milliseconds(started: float) -> float:
-    return round((time.perf_counter() - started) * 1000, 2)

@@ -26,6 +26,7 @@ from raypose.distributed.serving.models import (
     probe_pose,
 )
 from raypose.distributed.serving.records import Description, Estimate, Floats, PoseQuery, Refusal
+from raypose.distributed.serving.timing import milliseconds_since
 from raypose.inference.lift_windows import LiftInput, single_frame
 from raypose.inference.pose_stage import PoseStage
 from raypose.models.detectors import Detections
@@ -129,7 +130,7 @@ class FusedStages:
                 searched, self._detector.detect([waiting[i][0] for i in searched]), strict=True
             ):
                 found[i] = boxes
-            spent = _milliseconds(started)
+            spent = milliseconds_since(started)
             for i in searched:
                 timings[i]["detector"] = spent
         answers: dict[int, Estimate | Refusal] = {}
@@ -137,7 +138,7 @@ class FusedStages:
             mine = [i for i, (_, _, wanted) in enumerate(waiting) if wanted == name]
             started = time.perf_counter()
             poses = estimate(stage, [waiting[i][0] for i in mine], [found[i] for i in mine])
-            spent = _milliseconds(started)
+            spent = milliseconds_since(started)
             for i, pose in zip(mine, poses, strict=True):
                 height, width = waiting[i][0].shape[:2]
                 answers[i] = (
@@ -169,7 +170,3 @@ class FusedStages:
             probe_pose(self._only)
         if self._lifter is not None:
             probe_lifter(self._lifter)
-
-
-def _milliseconds(started: float) -> float:
-    return round((time.perf_counter() - started) * 1000, 2)

@@ -36,6 +36,7 @@ from raypose.distributed.serving.requests import (
     read_pose_request,
 )
 from raypose.distributed.serving.stream import StreamSession
+from raypose.distributed.serving.timing import milliseconds_since
 from raypose.errors import did_you_mean
 from raypose.inference.lift_windows import LiftInput, LiftWindows
 from raypose.inference.stream import build_pose_stream
@@ -251,8 +252,8 @@ class Ingress:
         if self._lifts(query.model) and len(poses):
             begun = time.perf_counter()
             poses = await self._stages.lift(poses, answer.size)
-            timings = {**timings, "lifter": _milliseconds(begun)}
-        timings = {**timings, "total": _milliseconds(started)}
+            timings = {**timings, "lifter": milliseconds_since(begun)}
+        timings = {**timings, "total": milliseconds_since(started)}
         self._metrics.observe(timings, len(poses))
         return Estimate(poses, answer.size, timings)
 
@@ -271,7 +272,7 @@ class Ingress:
             ),
             self._section.request_timeout_s,
         )
-        timings = {"lifter": _milliseconds(started), "total": _milliseconds(started)}
+        timings = {"lifter": milliseconds_since(started), "total": milliseconds_since(started)}
         self._metrics.observe(timings, 0)
         return JSONAnswer(
             {"sequences": [lifted_sequence(each) for each in lifted], "timings_ms": timings}
@@ -361,10 +362,6 @@ def _leaving() -> HTTPException:
 
 def _detections(boxes: list[list[float]] | None) -> Detections | None:
     return None if boxes is None else Detections.from_boxes(boxes)
-
-
-def _milliseconds(started: float) -> float:
-    return round((time.perf_counter() - started) * 1000, 2)
 
 
 def _is_rate(text: str) -> bool:
