@@ -12,9 +12,11 @@ import ray
 import ray.data
 import torch
 
+from raypose.config.sections import AnnotateSection
 from raypose.distributed.budget import CpuBudget
 from raypose.distributed.mistakes import mistakes_as_they_are
 from raypose.distributed.session import ClusterSize, enter_folder, ray_session
+from raypose.distributed.task_pool import TaskPool
 from raypose.errors import RayposeError
 from raypose.inference.annotation.annotator import Annotator, Report
 from raypose.inference.annotation.job import AnnotationJob, run_in_process
@@ -74,8 +76,9 @@ def is_small(job: AnnotationJob, tasks: list[Task]) -> bool:
     Where nobody says how many actors there are to be and no cluster is there, that is so for a
     task or two, or on a machine with one device.
     """
-    if job.options.num_actors is not None:
-        return job.options.num_actors == 0
+    options = job.options
+    if options.num_actors is not None or options.split_decode:
+        return options.num_actors == 0
     if ray.is_initialized() or os.environ.get("RAY_ADDRESS"):
         return False
     devices = torch.cuda.device_count() or os.cpu_count() or 1
@@ -86,7 +89,7 @@ def _run_on_actors(job: AnnotationJob, tasks: list[Task]) -> Generator[Report, N
     with ray_session(), mistakes_as_they_are():
         options, cluster = job.options, ClusterSize.current()
         devices = int(cluster.gpus or cluster.cpus)
-        actors = min(options.num_actors or devices, len(tasks))
+        pool, actors = _actor_pool(options, devices, len(tasks))
         budget = CpuBudget.plan(
             actors, cluster.cpus, setting="annotate.num_cpus", wanted=options.num_cpus
         )
@@ -97,7 +100,7 @@ def _run_on_actors(job: AnnotationJob, tasks: list[Task]) -> Generator[Report, N
         stream = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
             _task_actor(job),
             batch_size=1,
-            compute=ray.data.ActorPoolStrategy(size=actors),
+            compute=pool,
             num_cpus=budget.worker_cpus,
             num_gpus=per_actor,
         )
@@ -105,6 +108,18 @@ def _run_on_actors(job: AnnotationJob, tasks: list[Task]) -> Generator[Report, N
         for batch in stream.iter_batches(batch_size=None, prefetch_batches=0):
             for text in batch["report"]:
                 yield Report.from_json(str(text))
+
+
+def _actor_pool(
+    options: AnnotateSection, devices: int, tasks: int
+) -> tuple[ray.data.ActorPoolStrategy, int]:
+    """Return the actors of a job, and how many of them the cluster has to hold at first."""
+    if isinstance(options.num_actors, list):
+        least, most = (min(bound, tasks) for bound in options.num_actors)
+        first = min(max(devices, least), most)
+        return ray.data.ActorPoolStrategy(min_size=least, max_size=most, initial_size=first), first
+    size = min(options.num_actors or devices, tasks)
+    return ray.data.ActorPoolStrategy(size=size), size
 
 
 def _task_actor(job: AnnotationJob) -> type:
@@ -125,7 +140,7 @@ def _task_actor(job: AnnotationJob) -> type:
             # A mistake that an actor fails to start with would come back as text only.
             self._annotator: Annotator | RayposeError
             try:
-                self._annotator = job.build()
+                self._annotator = job.build(TaskPool() if job.options.split_decode else None)
             except RayposeError as error:
                 self._annotator = error
 

@@ -44,6 +44,18 @@ def test_actors_write_the_rows_that_one_process_writes(
     assert len(lines) == 3
 
 
+@pytest.mark.parametrize(
+    "options", [{"num_actors": 1, "split_decode": True}, {"num_actors": [1, 2]}]
+)
+def test_tasks_that_decode_and_pools_that_grow_change_no_row(
+    job: Jobs, pictures: Path, tmp_path: Path, options: dict[str, Any]
+) -> None:
+    annotate(job(source=pictures, out=tmp_path / "alone"))
+    spread = job(options, source=pictures)
+    annotate(spread)
+    assert rows_of(spread.out) == rows_of(tmp_path / "alone")
+
+
 def test_an_actor_that_dies_is_started_again(job: Jobs, tmp_path: Path) -> None:
     annotate(job(out=tmp_path / "alone"))
     bomb = tmp_path / "bomb"

@@ -15,8 +15,9 @@ import pytest
 import torch
 
 from raypose.config import Config
+from raypose.config.sections import AnnotateSection
 from raypose.distributed.annotate import annotate, is_small
-from raypose.errors import DataError, RayposeError
+from raypose.errors import ConfigError, DataError, RayposeError
 from raypose.inference import Predictor
 from raypose.inference.annotation.inputs import read_boxes
 from raypose.inference.annotation.output import MANIFEST
@@ -303,6 +304,28 @@ def test_rows_of_instances_hold_the_same(job: Jobs, tmp_path: Path) -> None:
     assert pq.read_table(tmp_path / "flat").num_rows == 8
     with pytest.raises(RayposeError, match=r"another job \(not the same: rows\)"):
         annotate(job(out=tmp_path / "flat"))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"num_actors": [3, 2]}, r"\[least, most\] is expected, got \[3, 2\]"),
+        ({"num_actors": 0, "split_decode": True}, "there are no tasks"),
+    ],
+)
+def test_actors_that_cannot_be(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        AnnotateSection.model_validate(options)
+
+
+@pytest.mark.parametrize(
+    "options", [{"bbox_thr": 0.9}, {"nms_thr": 0.1}, {"classes": ["person"]}], ids=str
+)
+def test_options_of_the_detector_make_another_job(job: Jobs, options: dict[str, Any]) -> None:
+    plain, asked = job().fingerprint, job(options).fingerprint
+    assert {key for key in plain if plain[key] != asked[key]} == {"detector"}
+    with pytest.raises(ConfigError, match="is an option of a detector, and none is given"):
+        job(options).build()
 
 
 @pytest.mark.parametrize(

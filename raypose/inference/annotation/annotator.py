@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -60,7 +60,7 @@ class Annotator:
         out: folder of the answers, a path or an address.
         layout: of the tables.
         fingerprint: of the job; noted in every part.
-        decode_threads: threads that read and decode images ahead of the models.
+        decoding: reads and decodes images ahead of the models; two threads by default.
         step: images or frames that the models see together.
     """
 
@@ -71,7 +71,7 @@ class Annotator:
         *,
         layout: Layout = "image",
         fingerprint: Mapping[str, str] | None = None,
-        decode_threads: int = 2,
+        decoding: Executor | None = None,
         step: int = 16,
     ) -> None:
         self.predictor = predictor
@@ -80,7 +80,7 @@ class Annotator:
         self.fingerprint = dict(fingerprint or {})
         self.step = step
         self._pipeline = predictor.pipeline
-        self._pool = ThreadPoolExecutor(decode_threads, thread_name_prefix="decode")
+        self._pool = decoding or ThreadPoolExecutor(2, thread_name_prefix="decode")
 
     def __call__(self, task: Task) -> Report:
         """Write the answers of a task; each file appears whole.

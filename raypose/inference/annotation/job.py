@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Generator, Iterable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -104,8 +105,11 @@ class AnnotationJob:
         """
         return Plan.of(self.shards(), follow=self.options.tracking is not None)
 
-    def build(self) -> Annotator:
+    def build(self, decoding: Executor | None = None) -> Annotator:
         """Load the models.
+
+        Args:
+            decoding: reads and decodes images; threads of this process by default.
 
         Raises:
             ConfigError: if they cannot be built, do not fit together or take no boxes.
@@ -115,6 +119,9 @@ class AnnotationJob:
             Config.from_resolved(self.config),
             weights=self.weights,
             detector=self.detector,
+            classes=self.options.classes,
+            bbox_thr=self.options.bbox_thr,
+            nms_thr=self.options.nms_thr,
             lifter=self.lifter,
             tracker=self.options.tracking or False,
             device=self.device,
@@ -128,7 +135,8 @@ class AnnotationJob:
             self.out,
             layout=self.options.rows,
             fingerprint=self.fingerprint,
-            decode_threads=self.options.decode_threads,
+            decoding=decoding
+            or ThreadPoolExecutor(self.options.decode_threads, thread_name_prefix="decode"),
         )
 
     @cached_property
@@ -143,12 +151,18 @@ class AnnotationJob:
             "shard_size": str(self.options.shard_size),
             "model": _hash(json.dumps([model, val.get("pipeline"), mode], sort_keys=True)),
             "weights": _hash_file(self.weights),
-            "detector": _hash_file(self.detector),
+            "detector": self._detector_fingerprint(),
             "boxes": _hash_file(self.boxes),
             "lifter": _hash_file(self.lifter),
             "rows": self.options.rows,
             "tracking": "none" if tracking is None else _hash(tracking.model_dump_json()),
         }
+
+    def _detector_fingerprint(self) -> str:
+        options = self.options
+        asked = [options.classes, options.bbox_thr, options.nms_thr]
+        file = _hash_file(self.detector)
+        return file if asked == [None] * 3 else _hash(json.dumps([file, *asked]))
 
 
 def run_in_process(job: AnnotationJob, tasks: Iterable[Task]) -> Generator[Report, None, None]:
