@@ -61,7 +61,38 @@ def build_dataset(config: Config, split: Split) -> Sequence[PoseSample]:
     Raises:
         ConfigError: if the config does not have the split.
     """
-    return _build(DATASETS, _split(config, split).dataset, {"skeleton": config.skeleton})
+    section = _split(config, split)
+    handed = {"skeleton": config.skeleton}
+    if isinstance(section, TrainSplitSection) and section.add:
+        return _build(DATASETS, _combined(section, handed), handed)
+    return _build(DATASETS, section.dataset, handed)
+
+
+def _combined(section: TrainSplitSection, handed: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the training split and what is added to it as one `CombinedDataset`."""
+    if _is_combined(section.dataset):
+        whole = dict(section.dataset)
+        skeleton = whole.get("skeleton") or handed["skeleton"]
+        parts = list(whole["datasets"])
+    else:
+        first = _build(DATASETS, section.dataset, handed)
+        whole: dict[str, Any] = {"type": "CombinedDataset"}
+        skeleton = getattr(first, "skeleton", None) or handed["skeleton"]
+        parts = [first]
+    parts += [_of_skeleton(node, skeleton) for node in section.add]
+    return {**whole, "skeleton": skeleton, "datasets": parts}
+
+
+def _is_combined(node: Mapping[str, Any]) -> bool:
+    return str(node["type"]).rsplit(".", 1)[-1] == "CombinedDataset"
+
+
+def _of_skeleton(node: Mapping[str, Any], skeleton: Any) -> Mapping[str, Any]:
+    """Return a dataset that is added, of the skeleton of the others unless it has one itself."""
+    entry = DATASETS.get(node["type"])
+    own = node.get("skeleton") or node.get("pipeline") or getattr(entry, "default_skeleton", None)
+    takes = "skeleton" in inspect.signature(entry).parameters
+    return {**node, "skeleton": skeleton} if takes and skeleton and not own else node
 
 
 def build_pipeline(config: Config, split: Split) -> Pipeline:
@@ -89,7 +120,12 @@ def sample_shares(config: Config) -> tuple[tuple[int, tuple[float, ...]], ...]:
     given = {0: section.sample_ratio_factor}
     if section.switch is not None:
         given[section.switch.epoch] = section.switch.sample_ratio_factor
-    return tuple((epoch, tuple(shares)) for epoch, shares in given.items() if shares is not None)
+    base = len(section.dataset["datasets"]) if _is_combined(section.dataset) else 1
+    return tuple(
+        (epoch, (*shares, *([1.0] * len(section.add) if len(shares) == base else [])))
+        for epoch, shares in given.items()
+        if shares is not None
+    )
 
 
 def build_metrics(config: Config, skeleton: Skeleton | None = None) -> list[Any]:

@@ -81,6 +81,7 @@ _SLOTS = {
     "levels": Slot(CODECS, "codec", builder_arguments=("input_size", "heatmap_size")),
     "dataset": Slot(DATASETS, "dataset"),
     "datasets": Slot(DATASETS, "dataset", section_keys=("pipeline",)),
+    "add": Slot(DATASETS, "dataset", section_keys=("pipeline",)),
     "pipeline": Slot(TRANSFORMS, "transform"),
     "transforms": Slot(TRANSFORMS, "transform"),
     "pre_transform": Slot(TRANSFORMS, "transform"),

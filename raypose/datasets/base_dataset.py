@@ -41,6 +41,13 @@ class BaseDataset(Sequence[PoseSample], ABC):
     def make_sample(self, position: int) -> PoseSample:
         """Make the sample at a position of the annotation file, without its index and skeleton."""
 
+    def image_numbers(self) -> np.ndarray | None:
+        """Return for each sample the number of its image, or None if each has one of its own.
+
+        Training then decodes an image once for all samples of it.
+        """
+        return None
+
     def resolve(self, path: str) -> str:
         """Join a relative path to `data_root`."""
         return os.path.join(self.data_root, path)

@@ -223,7 +223,7 @@ def read_annotations(
             problems.append(f"annotation {entry.get('id')}: no image has the id {image_id}")
         if image_id not in place or any(f not in entry for f in ("bbox", *keypoint_fields)):
             continue
-        flat = [value for field in keypoint_fields for value in _flat(entry[field])]
+        flat = [value for field in keypoint_fields for value in flat_keypoints(entry[field])]
         found = _broken(entry, entry["bbox"], flat, num_keypoints)
         problems += [f"annotation {entry.get('id')}: {problem}" for problem in found]
         if not found:
@@ -242,8 +242,8 @@ def _size(entry: Mapping[str, Any], side: str) -> int | None:
     return int(entry[side]) if side in entry else None
 
 
-def _flat(values: Sequence[Any]) -> Sequence[Any]:
-    """Numbers of keypoints: x, y, visibility, x, ..., also where a file nests them in threes."""
+def flat_keypoints(values: Sequence[Any]) -> Sequence[Any]:
+    """Return x, y, visibility, x, ... of keypoints, also where a file nests them in threes."""
     if values and isinstance(values[0], list):
         return [value for triple in values for value in triple]
     return values

@@ -18,6 +18,7 @@ from raypose.datasets.coco_annotations import (
     read_json,
     skeleton_of,
 )
+from raypose.datasets.coco_fields import check_fields
 from raypose.errors import ConfigError, DataError, did_you_mean
 from raypose.registry import DATASETS
 from raypose.structures import PoseSample, Skeleton
@@ -64,6 +65,8 @@ class CocoDataset(BaseDataset):
     default_skeleton: ClassVar[str | None] = None
     # Files whose boxes are made from a center and a scale reach beyond the image on purpose.
     clip_boxes: ClassVar[bool] = True
+    # Lengths in pixels that annotations may have and metrics measure by; they get into `meta`.
+    measures: ClassVar[tuple[str, ...]] = ()
 
     def __init__(
         self,
@@ -82,16 +85,20 @@ class CocoDataset(BaseDataset):
         _check_arguments(data_mode, bbox_file, test_mode, data_prefix, filter_cfg, sample_interval)
         self.data_mode = data_mode
         self.image_folder = self.resolve((data_prefix or {}).get("img", ""))
-        content = self.arrange(read_json(self.ann_file))
+        content = read_json(self.ann_file)
+        check_fields(content, self.ann_file)
+        content = self.arrange(content)
         categories = pose_categories(content, self.ann_file)
         given = skeleton if skeleton is not None else self.default_skeleton
         if given is None:
             given = skeleton_of(categories, self.ann_file)
         self.skeleton = skeleton_or(given, "coco")
         check_order(self.skeleton, categories, self.ann_file)
+        self._measured: dict[str, dict[int, float]] = {}
         if bbox_file is None:
             self._detections = None
             self._annotations = self._read(content, sample_interval)
+            self._measured = _read_measures(content, self.measures, self.ann_file)
             positions = self._choose()
         else:
             kinds = {category["id"] for category in categories} or {1}
@@ -113,6 +120,16 @@ class CocoDataset(BaseDataset):
             sample = self._make_image(position)
         sample.img_path = os.path.join(self.image_folder, sample.img_path or "")
         return sample
+
+    def image_numbers(self) -> np.ndarray | None:
+        """Return for each sample the number of its image; None where samples are images."""
+        if self._detections is not None:
+            images = np.array([image for image, *_ in self._detections.boxes], np.int64)
+        elif self.data_mode == "topdown":
+            images = self._table().image_index
+        else:
+            return None
+        return images[self._positions]
 
     def labelled(self, visibility: np.ndarray) -> np.ndarray:
         """Turn the file's visibility (0, 1, 2) into 0 or 1."""
@@ -158,6 +175,9 @@ class CocoDataset(BaseDataset):
         for name in ("id", "category_id", "iscrowd", "track_id"):
             if name in sample.meta:
                 sample.meta[name] = int(sample.meta[name][0])
+        for name, lengths in self._measured.items():
+            if sample.meta["id"] in lengths:
+                sample.meta[name] = lengths[sample.meta["id"]]
         return sample
 
     def _make_image(self, position: int) -> PoseSample:
@@ -165,6 +185,9 @@ class CocoDataset(BaseDataset):
         rows = slice(self._first[position], self._first[position + 1])
         sample = self._describe(position, rows)
         sample.id = str(sample.img_id)
+        for name, lengths in self._measured.items():
+            if all(number in lengths for number in sample.meta["id"]):
+                sample.meta[name] = np.array([lengths[number] for number in sample.meta["id"]])
         sample.meta["invalid_segs"] = [
             table.segmentations[row]
             for row in range(rows.start, rows.stop)
@@ -287,6 +310,26 @@ class _Detections:
             bbox_scores=np.array([score], np.float32),
             meta=meta,
         )
+
+
+def _read_measures(
+    content: Mapping[str, Any], names: Sequence[str], path: str
+) -> dict[str, dict[int, float]]:
+    """Read lengths by their name and the id of the annotation that has them."""
+    found: dict[str, dict[int, float]] = {}
+    problems = []
+    for name in names:
+        found[name] = {}
+        for entry in content["annotations"]:
+            length = entry.get(name)
+            if isinstance(length, (int, float)) and length > 0:
+                found[name][entry["id"]] = float(length)
+            elif length is not None:
+                problems.append(
+                    f"annotation {entry['id']}: '{name}' is a length above 0, got {length!r}"
+                )
+    check_problems(path, problems)
+    return found
 
 
 def _check_arguments(

@@ -91,6 +91,10 @@ class CombinedDataset(_Made):
         self._ends = np.cumsum(self.sizes)
         self._weighed = any(part.transforms for part in self.parts)
 
+    def image_numbers(self) -> np.ndarray | None:
+        """Return for each sample the number of its image, other ones for each part."""
+        return _one_after_the_other([part.dataset for part in self.parts])
+
     def __len__(self) -> int:
         return int(self._ends[-1]) if len(self._ends) else 0
 
@@ -149,6 +153,10 @@ class RepeatDataset(_Made):
         own = getattr(self.dataset, "skeleton", skeleton)
         self.skeleton = None if own is None else Skeleton.load(own)
 
+    def image_numbers(self) -> np.ndarray | None:
+        """Return for each sample the number of its image, other ones for each time."""
+        return _one_after_the_other([self.dataset] * self.times)
+
     def __len__(self) -> int:
         return self.times * len(self.dataset)
 
@@ -179,6 +187,17 @@ class _Part:
             for transform in self.transforms:
                 sample = transform(sample)
         return sample
+
+
+def _one_after_the_other(datasets: Sequence[Sequence[PoseSample]]) -> np.ndarray | None:
+    """Numbers of the images of datasets, none of them twice."""
+    numbers, first = [], 0
+    for dataset in datasets:
+        own = getattr(dataset, "image_numbers", lambda: None)()
+        own = np.arange(len(dataset)) if own is None else own
+        numbers.append(own + first)
+        first += int(own.max(initial=-1)) + 1
+    return np.concatenate(numbers) if numbers else None
 
 
 def _build(

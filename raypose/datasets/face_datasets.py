@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from raypose.datasets.base_dataset import check_problems
 from raypose.datasets.coco_dataset import CocoDataset
 from raypose.datasets.rearranging import Annotation, box_around, part_of_person, rearranged
 from raypose.registry import DATASETS
@@ -21,8 +22,25 @@ class CenteredFaceDataset(CocoDataset):
     clip_boxes: ClassVar[bool] = False
 
     def arrange(self, content: Any) -> Any:
-        """Make boxes of centers and scales."""
-        return rearranged(content, _with_box)
+        """Make boxes of centers and scales.
+
+        Raises:
+            DataError: for scales that are no numbers.
+        """
+        problems: list[str] = []
+
+        def convert(entry: Annotation) -> list[Annotation]:
+            if "center" not in entry or "scale" not in entry:
+                return [entry]
+            scale = entry["scale"]
+            if not isinstance(scale, (int, float)):
+                problems.append(f"annotation {entry.get('id')}: 'scale' is a number, got {scale!r}")
+                return []
+            return [{**entry, "bbox": box_around(entry["center"], scale * _PIXELS)}]
+
+        found = rearranged(content, convert)
+        check_problems(self.ann_file, problems)
+        return found
 
 
 @DATASETS.register_module()
@@ -60,8 +78,27 @@ class Face300WDataset(CenteredFaceDataset):
 
 
 @DATASETS.register_module()
+class Face300VWDataset(CenteredFaceDataset):
+    """300VW: 68 points of faces in videos, whose frames are images here.
+
+    Args:
+        See `CocoDataset`. The skeleton is `300vw` by default.
+
+    Example:
+        type: Face300VWDataset
+        ann_file: annotations/train.json
+        data_root: data/300vw
+        data_prefix: {img: images/}
+    """
+
+    default_skeleton: ClassVar[str | None] = "300vw"
+
+
+@DATASETS.register_module()
 class AFLWDataset(CenteredFaceDataset):
     """AFLW: 19 points of faces.
+
+    `meta["box_size"]` is what `NME` measures by with `norm_item: box_size`.
 
     Args:
         See `CocoDataset`. The skeleton is `aflw` by default.
@@ -74,6 +111,7 @@ class AFLWDataset(CenteredFaceDataset):
     """
 
     default_skeleton: ClassVar[str | None] = "aflw"
+    measures: ClassVar[tuple[str, ...]] = ("box_size",)
 
 
 @DATASETS.register_module()
@@ -95,12 +133,6 @@ class CocoWholeBodyFaceDataset(CocoDataset):
     def arrange(self, content: Any) -> Any:
         """Put the face where the person was."""
         return rearranged(content, _face)
-
-
-def _with_box(entry: Annotation) -> list[Annotation]:
-    if "center" not in entry or "scale" not in entry:
-        return [entry]
-    return [{**entry, "bbox": box_around(entry["center"], entry["scale"] * _PIXELS)}]
 
 
 def _face(entry: Annotation) -> list[Annotation]:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from raypose.datasets.coco_annotations import flat_keypoints
 from raypose.datasets.coco_dataset import CocoDataset
 from raypose.datasets.rearranging import (
     OF_THE_PERSON,
@@ -18,6 +19,7 @@ from raypose.registry import DATASETS
 
 # Images of FreiHAND are squares around the hand.
 _FREIHAND_BOX = [0, 0, 224, 224]
+_HALPE_POINTS = 136
 # Where the points of the left and of the right hand begin among Halpe's 136.
 _HALPE_HANDS = (94, 115)
 _HAND = 21
@@ -42,6 +44,27 @@ class FreiHandDataset(CocoDataset):
     def arrange(self, content: Any) -> Any:
         """Give every hand the box of the image."""
         return rearranged(content, lambda entry: [{**entry, "bbox": _FREIHAND_BOX}])
+
+
+@DATASETS.register_module()
+class PanopticHand2DDataset(CocoDataset):
+    """CMU Panoptic's hands: 21 points of a hand of a person in an image.
+
+    "Hand Keypoint Detection in Single Images using Multiview Bootstrapping", CVPR 2017.
+    `meta["head_size"]` is the size of the person's head in pixels, by which `PCKAccuracy`
+    measures with `norm_item: head`.
+
+    Args:
+        See `CocoDataset`. The skeleton is `panoptic_hand2d` by default.
+
+    Example:
+        type: PanopticHand2DDataset
+        ann_file: annotations/panoptic_train.json
+        data_root: data/panoptic
+    """
+
+    default_skeleton: ClassVar[str | None] = "panoptic_hand2d"
+    measures: ClassVar[tuple[str, ...]] = ("head_size",)
 
 
 @DATASETS.register_module()
@@ -90,11 +113,38 @@ class HalpeHandDataset(CocoDataset):
     def arrange(self, content: Any) -> Any:
         """Put the hands where the person was; they are numbered in the order of the file."""
         found = _numbered(rearranged(content, _halpe_hands))
-        if not isinstance(found, Mapping) or not isinstance(found.get("categories"), list):
-            return found
         # They name the 136 points of the person.
-        kept = [{"id": kind.get("id"), "name": kind.get("name")} for kind in found["categories"]]
-        return {**found, "categories": kept}
+        return _without_names(found)
+
+
+@DATASETS.register_module()
+class Rhd2DDataset(CocoDataset):
+    """RHD: 21 points of a rendered hand, each finger from its tip to the palm.
+
+    "Learning to Estimate 3D Hand Pose from Single RGB Images", ICCV 2017.
+
+    Args:
+        See `CocoDataset`. The skeleton is `rhd2d` by default.
+
+    Example:
+        type: Rhd2DDataset
+        ann_file: annotations/rhd_train.json
+        data_root: data/rhd
+    """
+
+    default_skeleton: ClassVar[str | None] = "rhd2d"
+
+    def arrange(self, content: Any) -> Any:
+        """Leave out the names of the points, which are those of fingers from the palm."""
+        return _without_names(content)
+
+
+def _without_names(content: Any) -> Any:
+    """Return a file's content with categories that do not name keypoints."""
+    if not isinstance(content, Mapping) or not isinstance(content.get("categories"), list):
+        return content
+    kept = [{key: kind.get(key) for key in ("id", "name")} for kind in content["categories"]]
+    return {**content, "categories": kept}
 
 
 def _numbered(content: Any) -> Any:
@@ -107,7 +157,10 @@ def _numbered(content: Any) -> Any:
 
 def _halpe_hands(entry: Annotation) -> list[Annotation]:
     """Return the hands of a person with a labelled point."""
-    points = np.asarray(entry.get("keypoints") or [], np.float64).reshape(-1, 3)
+    flat = flat_keypoints(entry.get("keypoints") or [])
+    if flat and len(flat) != 3 * _HALPE_POINTS:
+        return [entry]  # to be refused, with its id, by those who read it
+    points = np.asarray(flat, np.float64).reshape(-1, 3)
     hands = []
     for first in _HALPE_HANDS:
         hand = points[first : first + _HAND]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -17,6 +17,8 @@ from raypose.registry import DATASETS
 from raypose.structures import Skeleton
 
 _SOURCES = ("gt", "detection")
+# Images of a camera have their size from it; lifters need its focal lengths and centre.
+_CAMERA_PARTS = ("f", "c", "w", "h")
 
 
 @DATASETS.register_module()
@@ -55,6 +57,9 @@ class Human36mDataset(BaseMocapDataset):
         pad_video_seq: true
         test_mode: true
     """
+
+    default_skeleton: ClassVar[str] = "h36m"
+    name_form: ClassVar[str] = "SUBJECT_ACTION.CAMERA_FRAME"
 
     def __init__(
         self,
@@ -96,7 +101,7 @@ class Human36mDataset(BaseMocapDataset):
             pad_video_seq,
             causal,
             subset_frac,
-            skeleton,
+            self.default_skeleton if skeleton is None else skeleton,
             data_root,
             indices,
             test_mode,
@@ -105,7 +110,7 @@ class Human36mDataset(BaseMocapDataset):
     def read_frames(self) -> MocapFrames:
         """Read the file and what belongs to it."""
         arrays = read_npz(self.ann_file, ("imgname", "part", "S"))
-        count, K = len(arrays["imgname"]), self.skeleton.num_keypoints
+        count, K = arrays["imgname"].size, self.skeleton.num_keypoints
         shapes: dict[str, tuple[Any, ...]] = {
             "imgname": (count,),
             "part": (count, K, 3),
@@ -125,11 +130,20 @@ class Human36mDataset(BaseMocapDataset):
             factors=self._factors(count),
         )
 
-    def _videos(self, names: list[str]) -> tuple[list[tuple[str, str, str]], np.ndarray]:
-        """(subject, action, camera) of each video, and the video of each frame."""
-        parsed = [parse_h36m_imgname(name) for name in names]
+    def video_of(self, name: str) -> tuple[str, ...] | None:
+        """Return what says which video an image belongs to, None if its name does not say it."""
+        return parse_h36m_imgname(name)
+
+    def camera_of(self, video: tuple[str, ...]) -> Any:
+        """Return the key of a video's camera in the camera file."""
+        subject, _, camera = video
+        return subject, camera
+
+    def _videos(self, names: list[str]) -> tuple[list[tuple[str, ...]], np.ndarray]:
+        """What identifies each video, and the video of each frame."""
+        parsed = [self.video_of(name) for name in names]
         problems = [
-            f"imgname {i}: SUBJECT_ACTION.CAMERA_FRAME expected, got '{names[i]}'"
+            f"imgname {i}: {self.name_form} expected, got '{names[i]}'"
             for i, key in enumerate(parsed)
             if key is None
         ]
@@ -158,15 +172,25 @@ class Human36mDataset(BaseMocapDataset):
         check_arrays(path, {"the array": factors}, {"the array": (count,)})
         return factors.astype(np.float32)
 
-    def _cameras(self, keys: list[tuple[str, str, str]]) -> list[dict[str, Any]]:
+    def _cameras(self, videos: list[tuple[str, ...]]) -> list[dict[str, Any]]:
         if self.camera_param_file is None:
             return []
         path = self.resolve(self.camera_param_file)
         cameras = read_cameras(path)
-        wanted = [(subject, camera) for subject, _, camera in keys]
-        missing = sorted({key for key in wanted if key not in cameras})
-        check_problems(path, [f"no camera {camera} of {subject}" for subject, camera in missing])
+        wanted = [self.camera_of(video) for video in videos]
+        missing = [key for key in dict.fromkeys(wanted) if key not in cameras]
+        check_problems(path, [f"no camera {_written(key)}" for key in missing])
+        problems = [
+            f"camera {_written(key)}: no {' and no '.join(lacking)}"
+            for key in dict.fromkeys(wanted)
+            if (lacking := [part for part in _CAMERA_PARTS if part not in cameras[key]])
+        ]
+        check_problems(path, problems)
         return [cameras[key] for key in wanted]
+
+
+def _written(key: Any) -> str:
+    return key if isinstance(key, str) else f"{key[-1]} of {key[0]}"
 
 
 def parse_h36m_imgname(name: str) -> tuple[str, str, str] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from raypose.datasets.coco_annotations import flat_keypoints
 from raypose.datasets.coco_dataset import CocoDataset
 from raypose.datasets.rearranging import Annotation, rearranged
 from raypose.registry import DATASETS
@@ -35,6 +36,7 @@ def _counted_from_0(entry: Annotation) -> list[Annotation]:
     if len(entry.get("bbox", ())) != 4 or "keypoints" not in entry:
         return [entry]
     x, y, *size = entry["bbox"]
-    keypoints = [v if i % 3 == 2 else v - 1 for i, v in enumerate(entry["keypoints"])]
+    flat = flat_keypoints(entry["keypoints"])
+    keypoints = [v if i % 3 == 2 else v - 1 for i, v in enumerate(flat)]
     kept = {key: value for key, value in entry.items() if key != "num_keypoints"}
     return [{**kept, "bbox": [x - 1, y - 1, *size], "keypoints": keypoints}]

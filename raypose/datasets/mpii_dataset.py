@@ -96,13 +96,15 @@ class MpiiDataset(CocoDataset):
         annotations = []
         for number, person in enumerate(content):
             try:
-                name, annotation = person["image"], _annotation(number, person)
-            except (KeyError, TypeError, ValueError) as error:
+                annotation = _annotation(number, person)
+                name = person["image"]
+                position = _number_of(name, len(images))
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
                 raise DataError(
                     f"{self.ann_file}: person {number} has no 'image', 'center', 'scale', "
                     f"'joints' and 'joints_vis' as MPII has them: {error!r}"
                 ) from error
-            images.setdefault(name, _number_of(name, len(images)))
+            images.setdefault(name, position)
             annotations.append({**annotation, "image_id": images[name]})
         return {
             "images": [{"id": number, "file_name": name} for name, number in images.items()],

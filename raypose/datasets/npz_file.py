@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zipfile
+import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,11 +24,11 @@ def read_npz(path: str, required: tuple[str, ...]) -> dict[str, np.ndarray]:
         DataError: if it is not there, is no npz file or lacks an array.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}") from error
-    except (ValueError, AttributeError, EOFError) as error:
+    except (ValueError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{path}: not an npz file of plain arrays: {error}") from error
     missing = [name for name in required if name not in arrays]
     if missing:
@@ -53,7 +55,7 @@ def read_npy(path: str) -> np.ndarray:
 def check_arrays(
     path: str, arrays: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[Any, ...]]
 ) -> None:
-    """Check shapes, and that numbers are finite.
+    """Check shapes, and that arrays of two dimensions and more hold finite numbers.
 
     Args:
         path: what to call the file.
@@ -73,6 +75,8 @@ def check_arrays(
             want = " x ".join("any" if side is None else str(side) for side in shape)
             have = " x ".join(str(side) for side in array.shape)
             problems.append(f"'{name}' has the shape {have}, expected {want}")
+        elif array.ndim > 1 and array.dtype.kind not in "biuf":
+            problems.append(f"'{name}' holds {array.dtype}, numbers expected")
         elif array.dtype.kind == "f":
             broken = ~np.isfinite(array).reshape(len(array), -1).all(axis=1)
             if broken.any():

@@ -26,14 +26,11 @@ SKELETON_OF: dict[str, str] = {
     "Horse10Dataset": "horse10",
     "HumanArtDataset": "humanart",
     "LapaDataset": "lapa",
-    "LocustDataset": "locust",
     "MacaqueDataset": "macaque",
     "MhpDataset": "mhp",
     "OCHumanDataset": "ochuman",
     "OneHand10KDataset": "onehand10k",
     "PoseTrack18Dataset": "posetrack18",
-    "Rhd2DDataset": "rhd2d",
-    "ZebraDataset": "zebra",
 }
 """Name of the data set -> its skeleton."""
 

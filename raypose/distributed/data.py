@@ -26,7 +26,7 @@ from raypose.distributed.session import enter_folder
 from raypose.structures import PoseBatch, PoseSample
 from raypose.structures.pose_sample import ROW_COLUMNS
 from raypose.training.feed import load_training_sample, load_validation_sample
-from raypose.training.order import Indices, SampleOrder, SamplePool, part_sizes
+from raypose.training.order import Indices, SampleOrder, SamplePool, image_numbers, part_sizes
 
 _TYPES = {
     "string": pa.string(),
@@ -52,12 +52,14 @@ class StoredSplits:
         train: reference of the training set.
         val: reference of the validation set.
         train_sizes: of the parts of the training set.
+        train_images: for each of its samples the number of its image, see `SampleOrder`.
         num_val: size of the validation set.
     """
 
     train: ray.ObjectRef
     val: ray.ObjectRef
     train_sizes: tuple[int, ...]
+    train_images: Indices | None
     num_val: int
 
     @classmethod
@@ -68,6 +70,7 @@ class StoredSplits:
             train=stored if train is val else ray.put(_to_table(train)),
             val=stored,
             train_sizes=part_sizes(train),
+            train_images=image_numbers(train),
             num_val=len(val),
         )
 
@@ -117,19 +120,27 @@ class RayFeed:
         """Return the number of training batches of an epoch."""
         return self._order.steps(epoch)
 
-    def train(self, first_epoch: int, epochs: int) -> Iterator[PoseBatch]:
+    @property
+    def share(self) -> float:
+        """Return the part of each batch that is this process's."""
+        return len(self._order.share) / self._order.batch_size
+
+    def train(self, first_epoch: int, epochs: int, first_step: int = 0) -> Iterator[PoseBatch]:
         """Yield the batches of the remaining epochs.
 
         Raises:
             RayposeError: if a sample cannot be loaded.
         """
         together = max(1, _STREAM_BATCHES // self.steps(first_epoch))
-        share = self._order.batch_size // self._order.world_size
+        share = len(self._order.share)
         for first in range(first_epoch, epochs, together):
             numbers = range(first, min(first + together, epochs))
             positions = np.concatenate([self._order.epoch(epoch).reshape(-1) for epoch in numbers])
             epoch_of = np.repeat(numbers, [self.steps(epoch) * share for epoch in numbers])
-            yield from self._stream(self._splits.train, "train", epoch_of, positions, share)
+            done = first_step * share if first == first_epoch else 0
+            yield from self._stream(
+                self._splits.train, "train", epoch_of[done:], positions[done:], share
+            )
 
     def val(self) -> Iterator[PoseBatch]:
         """Yield our share of the validation set.
@@ -155,7 +166,7 @@ class RayFeed:
         blocks = max(1, round(len(positions) / max(batch_size, _BLOCK_SAMPLES)))
         table = pa.table({"epoch": epochs, "position": positions})
         stream = ray.data.from_arrow(table, override_num_blocks=blocks)
-        loader = _Loader(rows, split, json.dumps(self._config.data), self._order.pool)
+        loader = _Loader(rows, split, self._config, self._order.pool)
         loaded = stream.map_batches(
             loader,
             batch_size=None,
@@ -179,11 +190,12 @@ class RayFeed:
 class _Loader:
     """The data task: positions in, samples after the transforms out."""
 
-    def __init__(self, rows: ray.ObjectRef, split: Split, config: str, pool: SamplePool) -> None:
+    def __init__(self, rows: ray.ObjectRef, split: Split, config: Config, pool: SamplePool) -> None:
         # In a list, or Ray would resolve the reference and copy the table into every task.
         self._rows = [rows]
         self._split = split
-        self._config = config
+        self._config = json.dumps(config.data)
+        self._skip_broken = config.data_options.on_error == "skip"
         self._pool = pool
         self._folder = os.getcwd()
 
@@ -193,7 +205,9 @@ class _Loader:
         pipeline = _pipeline(self._config, self._split)
         load = load_validation_sample
         if self._split == "train":
-            load = functools.partial(load_training_sample, pool=self._pool)
+            load = functools.partial(
+                load_training_sample, pool=self._pool, skip_broken=self._skip_broken
+            )
         samples = [
             load(stored, position, epoch, pipeline)
             for epoch, position in zip(

@@ -30,7 +30,7 @@ class RayRuntime:
         self.rank = context.get_world_rank()
         self.world_size = context.get_world_size()
         self.device = ray.train.torch.get_device()
-        self._work_dir = work_dir
+        self.work_dir = work_dir
         self._resume = resume
         self._scratch = tempfile.TemporaryDirectory(prefix="raypose-")
 
@@ -84,5 +84,5 @@ class RayRuntime:
         kept = ray.train.get_checkpoint()
         if kept is not None:
             return Path(kept.to_directory(self._scratch.name)) / "last.pth"
-        last = self._work_dir / "last.pth"
+        last = self.work_dir / "last.pth"
         return last if self._resume and last.is_file() else None

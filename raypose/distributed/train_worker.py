@@ -23,7 +23,7 @@ from raypose.structures import PoseSample
 from raypose.training.feed import Feed
 from raypose.training.launch import build_experiment, local_feed, sample_order, val_batch_size
 from raypose.training.loop import Experiment, fit
-from raypose.training.order import part_sizes
+from raypose.training.order import image_numbers, part_sizes
 from raypose.training.runtime import Runtime
 
 
@@ -56,13 +56,13 @@ def build_task(task: TrainTask, runtime: Runtime) -> Experiment:
     if task.splits is None:
         val = build_dataset(config, "val")
         train = build_dataset(config, "train")
-        order = sample_order(config, part_sizes(train), runtime)
+        order = sample_order(config, part_sizes(train), runtime, image_numbers(train))
         feed = local_feed(config, order, train, val, runtime)
     else:
         val = StoredSamples(task.splits.val)
         feed = RayFeed(
             config,
-            sample_order(config, task.splits.train_sizes, runtime),
+            sample_order(config, task.splits.train_sizes, runtime, task.splits.train_images),
             task.splits,
             val_batch_size(config, runtime),
             task.budget.data_cpus,

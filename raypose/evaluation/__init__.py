@@ -9,6 +9,7 @@ from raypose.evaluation.coco_wholebody import CocoWholeBodyMetric
 from raypose.evaluation.dataset_pck import JhmdbPCKAccuracy, MpiiPCKAccuracy
 from raypose.evaluation.interhand import InterHandMetric
 from raypose.evaluation.keypoint_accuracy import AUC, EPE, NME, PCKAccuracy
+from raypose.evaluation.multi_dataset import MultiDatasetEvaluator
 from raypose.evaluation.partition import KeypointPartitionMetric
 from raypose.evaluation.posetrack18 import PoseTrack18Metric
 from raypose.evaluation.position_error import MPJPE, SimpleMPJPE
@@ -24,6 +25,7 @@ __all__ = [
     "KeypointPartitionMetric",
     "MPJPE",
     "MpiiPCKAccuracy",
+    "MultiDatasetEvaluator",
     "NME",
     "PCKAccuracy",
     "PoseTrack18Metric",

@@ -23,7 +23,7 @@ from raypose.evaluation.coco_instances import (
 from raypose.evaluation.keypoint_ap import crowd_keypoint_ap, keypoint_ap
 from raypose.ops.boxes import bbox_xyxy2xywh
 from raypose.ops.keypoint_mapping import map_sigmas
-from raypose.ops.nms import oks_nms, soft_oks_nms
+from raypose.ops.nms import oks_nms_of_groups, soft_oks_nms
 from raypose.registry import METRICS
 from raypose.structures import Poses, PoseSample, Skeleton
 
@@ -212,12 +212,21 @@ class CocoMetric(SampleMetric):
         """Instances that are left of each image, best first."""
         if self.nms_mode == "none":
             return predictions
-        suppress = oks_nms if self.nms_mode == "oks_nms" else soft_oks_nms
+        if self.nms_mode == "oks_nms":
+            kept_rows = oks_nms_of_groups(
+                predictions.keypoints,
+                predictions.scores,
+                predictions.areas,
+                predictions.image_ids,
+                self.nms_thr,
+                sigmas,
+            )
+            return predictions.take(kept_rows)
         order = np.argsort(predictions.image_ids, kind="stable")
         starts = np.unique(predictions.image_ids[order], return_index=True)[1]
         kept = [
             rows[
-                suppress(
+                soft_oks_nms(
                     predictions.keypoints[rows],
                     predictions.scores[rows],
                     predictions.areas[rows],

@@ -8,6 +8,9 @@ not, for annotations made on unturned pixels.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 import cv2
@@ -21,6 +24,22 @@ _FLAGS = {
     "color_ignore_orientation": cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION,
 }
 COLOR_TYPES = tuple(_FLAGS)
+
+_Read = dict[tuple[str, str], npt.NDArray[np.uint8]]
+_read: ContextVar[_Read | None] = ContextVar("images read so far", default=None)
+
+
+@contextmanager
+def reading_once() -> Iterator[None]:
+    """Read a file once, however often `read_image` is asked for it in this block and thread.
+
+    Its pixels are read-only then, since several callers have them.
+    """
+    token = _read.set({})
+    try:
+        yield
+    finally:
+        _read.reset(token)
 
 
 def read_image(path: str | Path, color_type: str = "color") -> npt.NDArray[np.uint8]:
@@ -37,11 +56,18 @@ def read_image(path: str | Path, color_type: str = "color") -> npt.NDArray[np.ui
         DataError: if the file cannot be read or is no intact image; names it.
         RayposeError: if `color_type` is unknown.
     """
+    known, key = _read.get(), (str(path), color_type)
+    if known is not None and key in known:
+        return known[key]
     try:
         data = np.fromfile(path, np.uint8)
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}") from error
-    return decode_image(data, color_type, str(path))
+    image = decode_image(data, color_type, str(path))
+    if known is not None:
+        image.flags.writeable = False
+        known[key] = image
+    return image
 
 
 def decode_image(

@@ -16,7 +16,7 @@ import numpy as np
 
 from raypose.errors import RayposeError
 from raypose.ops.boxes import bbox_overlaps
-from raypose.ops.oks import oks_matrix
+from raypose.ops.oks import oks_matrix, oks_of_pairs
 
 
 def nms(bboxes: np.ndarray, scores: np.ndarray, thr: float) -> np.ndarray:
@@ -104,6 +104,49 @@ def oks_nms(
     """
     similarity = oks_matrix(keypoints, keypoints, areas, areas, sigmas, vis_thr)
     return _greedy(similarity, _of_instances(scores), thr)
+
+
+def oks_nms_of_groups(
+    keypoints: np.ndarray,
+    scores: np.ndarray,
+    areas: np.ndarray,
+    groups: np.ndarray,
+    thr: float,
+    sigmas: np.ndarray | Sequence[float] | None = None,
+) -> np.ndarray:
+    """Do what `oks_nms` does for the candidates of many images at once, each image by itself.
+
+    Args:
+        keypoints: (N, K, 3), x, y and score.
+        scores: (N,).
+        areas: (N,), square pixels.
+        groups: (N,) which image each candidate is of.
+        thr: largest similarity of two poses of an image that are both kept.
+        sigmas: (K,); those of COCO's 17 keypoints by default.
+
+    Returns:
+        Indices of the kept poses: by image, those of an image best first.
+    """
+    order = np.lexsort((-scores, groups))
+    better, worse = _pairs(groups[order])
+    similarity = oks_of_pairs(keypoints[order], areas[order], better, worse, sigmas)
+    close = similarity > thr
+    suppressed = [False] * len(order)
+    # By the better one: whether it is suppressed itself is settled when its turn comes.
+    for first, second in zip(better[close].tolist(), worse[close].tolist(), strict=True):
+        if not suppressed[first]:
+            suppressed[second] = True
+    return order[~np.array(suppressed, bool)]
+
+
+def _pairs(groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return all pairs (i, j), i < j, of rows of the same group, by i; groups are sorted."""
+    ends = np.searchsorted(groups, groups, side="right")
+    rows = np.arange(len(groups))
+    followers = ends - rows - 1
+    first = np.repeat(rows, followers)
+    starts = np.repeat(np.cumsum(followers) - followers, followers)
+    return first, first + 1 + np.arange(len(first)) - starts
 
 
 def soft_oks_nms(

@@ -45,19 +45,53 @@ def oks_matrix(
     Raises:
         RayposeError: if `sigmas` does not fit the number of keypoints.
     """
-    sigmas = np.asarray(COCO_SIGMAS if sigmas is None else sigmas, np.float64)
-    K = keypoints1.shape[-2]
-    if len(sigmas) != K:
-        raise RayposeError(f"{len(sigmas)} sigmas for {K} keypoints")
+    spreads = _spreads(sigmas, keypoints1.shape[-2])
     areas = (np.asarray(areas1)[:, None] + np.asarray(areas2)) / 2 + np.spacing(1)
     offset = keypoints1[:, None, :, :2] - keypoints2[:, :, :2]
-    error = (offset**2).sum(axis=-1) / (2 * sigmas) ** 2 / areas[..., None] / 2
+    error = (offset**2).sum(axis=-1) / spreads / areas[..., None] / 2
     similarity = np.exp(-error)
     if vis_thr is None:
         return similarity.mean(axis=-1).astype(np.float32)
     counted = (keypoints1[:, None, :, 2] > vis_thr) & (keypoints2[:, :, 2] > vis_thr)
     total = np.where(counted, similarity, 0).sum(axis=-1)
     return (total / np.maximum(counted.sum(axis=-1), 1)).astype(np.float32)
+
+
+def oks_of_pairs(
+    keypoints: np.ndarray,
+    areas: np.ndarray,
+    first: np.ndarray,
+    second: np.ndarray,
+    sigmas: np.ndarray | Sequence[float] | None = None,
+) -> np.ndarray:
+    """Compute the OKS of some pairs of poses, the numbers that `oks_matrix` has for them.
+
+    Args:
+        keypoints: (N, K, 3), x, y and score.
+        areas: (N,), square pixels.
+        first: (P,) index of one pose of each pair.
+        second: (P,) index of the other one.
+        sigmas: see `oks_matrix`.
+
+    Returns:
+        (P,) float32 in 0..1.
+
+    Raises:
+        RayposeError: if `sigmas` does not fit the number of keypoints.
+    """
+    spreads = _spreads(sigmas, keypoints.shape[-2])
+    mean_areas = (areas[first] + areas[second]) / 2 + np.spacing(1)
+    offset = keypoints[first, :, :2] - keypoints[second, :, :2]
+    error = (offset**2).sum(axis=-1) / spreads / mean_areas[:, None] / 2
+    return np.exp(-error).mean(axis=-1).astype(np.float32)
+
+
+def _spreads(sigmas: np.ndarray | Sequence[float] | None, num_keypoints: int) -> np.ndarray:
+    """Squares (K,) of twice the sigmas."""
+    values = np.asarray(COCO_SIGMAS if sigmas is None else sigmas, np.float64)
+    if len(values) != num_keypoints:
+        raise RayposeError(f"{len(values)} sigmas for {num_keypoints} keypoints")
+    return (2 * values) ** 2
 
 
 def oks_iou(

@@ -40,6 +40,8 @@ class PoseBatch:
             mirrored images.
         ids: id of each sample in its dataset.
         indices: position of each sample in its dataset.
+        files: image of each sample, None for motion capture.
+        replaced: what is wrong with samples that others of this batch stand in for.
     """
 
     inputs: Tensor | list[Tensor] | None = None
@@ -53,6 +55,8 @@ class PoseBatch:
     flip_test: bool = False
     ids: list[str] = field(default_factory=list)
     indices: list[int] = field(default_factory=list)
+    files: list[str | None] = field(default_factory=list)
+    replaced: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
         for value in (self.inputs, self.keypoints, self.ids):
@@ -94,6 +98,8 @@ class PoseBatch:
             flip_indices=samples[0].flip_indices,
             ids=[s.id for s in samples],
             indices=[s.index for s in samples],
+            files=[s.img_path for s in samples],
+            replaced=[line for s in samples for line in (s.replaced or "").splitlines()],
         )
 
     def replace(self, **changes: Any) -> PoseBatch:

@@ -59,6 +59,8 @@ class PoseSample:
             it; until then one unseeded generator that all samples share.
         others: in training, the samples of this epoch as the dataset makes them, for transforms
             that mix several.
+        replaced: in training, what is wrong with the samples that this one stands in for, one a
+            line.
     """
 
     id: str
@@ -84,6 +86,7 @@ class PoseSample:
     meta: dict[str, Any] = field(default_factory=dict)
     rng: np.random.Generator = field(default_factory=lambda: _UNSEEDED, repr=False)
     others: Sequence[PoseSample] | None = field(default=None, repr=False)
+    replaced: str | None = None
 
     def to_row(self) -> dict[str, Any]:
         """Return a flat mapping of Arrow-friendly values: numbers, strings, flat lists, bytes.
@@ -98,6 +101,7 @@ class PoseSample:
             "img_id": self.img_id,
             "img_shape": None if self.img_shape is None else list(self.img_shape),
             "meta": json.dumps(self.meta, default=_jsonable),
+            "replaced": self.replaced,
         }
         for name in _KEYPOINT_LISTS:
             value = getattr(self, name)
@@ -137,6 +141,7 @@ class PoseSample:
             img_id=int(row["img_id"]),
             img_shape=None if shape is None else (int(shape[0]), int(shape[1])),
             meta=json.loads(row["meta"], object_hook=_from_jsonable),
+            replaced=row.get("replaced"),
             image=image,
             transform=transform,
             **values,
@@ -159,7 +164,7 @@ _TRANSFORM_ARRAYS = ("matrix", "inverse", "center", "scale")
 _ROW_ARRAYS = (*_ARRAYS, *(f"transform.{name}" for name in _TRANSFORM_ARRAYS))
 
 ROW_COLUMNS: dict[str, str] = {
-    **dict.fromkeys(("id", "img_path", "meta"), "string"),
+    **dict.fromkeys(("id", "img_path", "meta", "replaced"), "string"),
     **dict.fromkeys(("index", "img_id"), "int64"),
     **dict.fromkeys(("img_shape", "image.shape", "transform.input_size"), "list<int64>"),
     **dict.fromkeys(_KEYPOINT_LISTS, "list<int64>"),

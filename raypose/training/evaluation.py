@@ -91,5 +91,9 @@ def is_better(name: str, value: float, best: float | None) -> bool:
     """Return whether a value of a metric beats the best so far (a NaN never does)."""
     if best is None or value != value:
         return value == value
-    lower = any(part in name.upper() for part in _LOWER_IS_BETTER)
-    return value < best if lower else value > best
+    return value < best if lower_is_better(name) else value > best
+
+
+def lower_is_better(name: str) -> bool:
+    """Return whether a metric is an error, by its name."""
+    return any(part in name.upper() for part in _LOWER_IS_BETTER)

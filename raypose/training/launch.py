@@ -25,7 +25,13 @@ from raypose.structures import PoseSample
 from raypose.training.evaluation import evaluate
 from raypose.training.feed import Feed, LocalFeed
 from raypose.training.loop import Experiment, fit
-from raypose.training.order import SampleOrder, SamplePool, part_sizes
+from raypose.training.order import (
+    Indices,
+    SampleOrder,
+    SamplePool,
+    image_numbers,
+    part_sizes,
+)
 from raypose.training.runtime import LocalRuntime, Runtime
 
 
@@ -60,19 +66,23 @@ def build_experiment(
     )
 
 
-def sample_order(config: Config, sizes: Sequence[int], runtime: Runtime) -> SampleOrder:
+def sample_order(
+    config: Config, sizes: Sequence[int], runtime: Runtime, images: Indices | None = None
+) -> SampleOrder:
     """Return which samples form which batch for one process of a run.
 
     Args:
         config: the experiment.
         sizes: of the parts of the training dataset.
         runtime: which process of how many.
+        images: for each sample of that dataset the number of its image, see `SampleOrder`.
     """
     return SampleOrder(
         pool=SamplePool(sizes=tuple(sizes), shares=sample_shares(config), seed=config.train.seed),
         batch_size=config.train.batch_size,
         rank=runtime.rank,
         world_size=runtime.world_size,
+        images=images,
     )
 
 
@@ -101,6 +111,7 @@ def local_feed(
         val_batch_size=val_batch_size(config, runtime),
         num_workers=config.data_options.num_workers,
         pin_memory=runtime.device.type == "cuda",
+        skip_broken=config.data_options.on_error == "skip",
     )
 
 
@@ -120,7 +131,7 @@ def train_locally(
     write_config(config, work_dir)
     val = build_dataset(config, "val")
     train = build_dataset(config, "train")
-    order = sample_order(config, part_sizes(train), runtime)
+    order = sample_order(config, part_sizes(train), runtime, image_numbers(train))
     feed = local_feed(config, order, train, val, runtime)
     metrics = fit(build_experiment(config, val, feed), runtime)
     write_metrics(metrics, work_dir)

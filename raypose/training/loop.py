@@ -7,7 +7,7 @@ import logging
 import math
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,9 +24,12 @@ from raypose.models.checkpoint import load_checkpoint
 from raypose.models.estimators.base import BasePoseEstimator
 from raypose.structures import PoseBatch, PoseSample
 from raypose.training.checkpoints import TrainingState
+from raypose.training.early_stop import has_stalled
 from raypose.training.ema import ExponentialMovingAverage
 from raypose.training.evaluation import evaluate, is_better, main_metric
 from raypose.training.feed import Feed
+from raypose.training.freezing import FrozenParts
+from raypose.training.logs import RunLog, open_logs
 from raypose.training.optimizer import build_optimizer
 from raypose.training.runtime import Runtime
 from raypose.training.schedules import RunLength, build_schedules, rate_at
@@ -79,6 +82,7 @@ class _Loop:
         estimator.init_weights()
         if options.load_from is not None:
             load_checkpoint(estimator, options.load_from, strict=False)
+        self.frozen = FrozenParts(options.freeze, estimator)
         self.switches = ModelSwitches(options.model_switches, estimator)
         layout = torch.channels_last if options.channels_last else torch.contiguous_format
         # torch.nn declares no overload for a memory format alone.
@@ -100,16 +104,28 @@ class _Loop:
             else ExponentialMovingAverage(estimator, ema.momentum, ema.gamma, ema.update_buffers),
             config=experiment.config.to_yaml(),
         )
+        self.logs: list[RunLog] = []
         latest = runtime.latest_checkpoint()
         if latest is not None:
             self.state.restore(latest)
             logger.info("going on after epoch %d from %s", self.state.epoch, latest)
 
     def run(self) -> dict[str, float]:
+        with contextlib.ExitStack() as stack:
+            if self.runtime.rank == 0:
+                done = self._steps_until(self.state.epoch)
+                self.logs = open_logs(self.options.loggers, self.runtime.work_dir, done)
+            for log in self.logs:
+                stack.callback(log.close)
+            return self._run()
+
+    def _run(self) -> dict[str, float]:
         options, state = self.options, self.state
         metrics = state.metrics
         batches = self.experiment.feed.train(state.epoch, options.epochs)
         for epoch in range(state.epoch, options.epochs):
+            if self._has_stalled():
+                break
             started = time.monotonic()
             numbers = self._train_epoch(epoch, batches)
             state.epoch, state.seconds = epoch + 1, state.seconds + time.monotonic() - started
@@ -125,11 +141,13 @@ class _Loop:
         # Dropout after a resume is then what it would have been without the interruption.
         torch.manual_seed(_seed_of(options.seed, epoch, runtime.rank))
         self.step.train()
+        self.frozen.hold()
         self.switches.apply(self.state.model, epoch)
         for module in self.state.model.modules():
             if isinstance(module, FollowsEpochs):
                 module.set_epoch(epoch, options.epochs)
         totals: dict[str, Tensor] = {}
+        replaced = 0
         window = time.monotonic()
         logged = 0
         steps = feed.steps(epoch)
@@ -137,6 +155,9 @@ class _Loop:
         length, updates = self.run_length.steps_per_epoch, self._updates(epoch)
         for index in range(steps):
             batch = next(batches)
+            for line in batch.replaced:
+                logger.warning("another sample stands in for %s", line)
+            replaced += len(batch.replaced)
             rate = self._set_rate(epoch * length + index // options.accumulate * length // updates)
             first = index - index % options.accumulate
             together = min(options.accumulate, steps - first)
@@ -160,13 +181,21 @@ class _Loop:
                     rate,
                     speed,
                 )
+                self._log(
+                    self._steps_until(epoch) + index + 1,
+                    {"epoch": epoch + 1, **_floats(parts), "lr": rate, "samples/s": speed},
+                )
                 window, logged = time.monotonic(), index + 1
         numbers = {name: float(value) / steps for name, value in totals.items()}
         numbers["lr"] = rate
-        shares = runtime.gather(numbers) or []
+        shares = runtime.gather((numbers, replaced)) or []
         averaged = {
-            name: sum(share[name] for share in shares) / len(shares) for name in numbers if shares
+            name: sum(share[name] for share, _ in shares) / len(shares)
+            for name in numbers
+            if shares
         }
+        if self.experiment.config.data_options.on_error == "skip":
+            averaged["replaced"] = sum(count for _, count in shares)
         averaged = runtime.broadcast(averaged)
         if not math.isfinite(averaged["loss"]):
             raise RayposeError(
@@ -231,15 +260,33 @@ class _Loop:
         if runtime.rank == 0:
             shown = "  ".join(f"{key} {value:.4g}" for key, value in metrics.items())
             logger.info("epoch %d/%d  %s", state.epoch, self.options.epochs, shown)
+            self._log(self._steps_until(state.epoch), {"epoch": state.epoch, **metrics})
         with tempfile.TemporaryDirectory() as folder:
             path = state.save(Path(folder) / "last.pth") if runtime.rank == 0 else None
             runtime.report({**state.history[-1]}, path, best)
         return metrics
 
+    def _log(self, step: int, numbers: dict[str, float]) -> None:
+        for log in self.logs:
+            log.write(step, numbers)
+
+    def _steps_until(self, epoch: int) -> int:
+        """Return the number of batches of all epochs before one."""
+        return sum(self.experiment.feed.steps(i) for i in range(epoch))
+
+    def _has_stalled(self) -> bool:
+        """Return whether the run gets no better; the same on every process."""
+        section, state = self.options.early_stop, self.state
+        name = main_metric(state.metrics, self.options.save_best)
+        if section is None or name is None or not has_stalled(section, state.history, name):
+            return False
+        if self.runtime.rank == 0:
+            logger.info("%s got no better in %d validations: done", name, section.patience)
+        return True
+
     def _summary(self, metrics: dict[str, float]) -> dict[str, float]:
         state, options = self.state, self.options
-        steps = sum(self.experiment.feed.steps(epoch) for epoch in range(state.epoch))
-        samples = steps * options.batch_size
+        samples = self._steps_until(state.epoch) * options.batch_size
         summary: dict[str, float] = {
             "epochs": state.epoch,
             "seconds": round(state.seconds, 3),
@@ -258,6 +305,10 @@ def _keypoint_weights(config: Config) -> Sequence[float] | None:
     if config.skeleton is None:
         raise ConfigError("train.use_dataset_keypoint_weights: the weights are the skeleton's")
     return config.skeleton.keypoint_weights
+
+
+def _floats(values: Mapping[str, Tensor]) -> dict[str, float]:
+    return {name: float(value.detach().float().mean()) for name, value in values.items()}
 
 
 def _seed_of(*numbers: int) -> int:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from raypose.errors import ConfigError
 from raypose.structures import PoseSample
+from raypose.training.lanes import lay_in_lanes
 
 Indices = npt.NDArray[np.int64]
 # A third number beside seed and epoch: the choice of samples has nothing to do with their order.
@@ -78,12 +79,16 @@ class SampleOrder:
         batch_size: samples of a step, over all processes.
         rank: which share of each batch is ours.
         world_size: number of shares.
+        images: for each sample of the dataset the number of its image, so that the people of an
+            image stand where it is decoded once for them (`raypose.training.lanes`); None for
+            samples of one image each.
     """
 
     pool: SamplePool
     batch_size: int
     rank: int = 0
     world_size: int = 1
+    images: Indices | None = None
 
     def __post_init__(self) -> None:
         if self.batch_size % self.world_size:
@@ -92,28 +97,51 @@ class SampleOrder:
                 f"must be divisible by their number ({self.world_size})"
             )
 
+    @property
+    def share(self) -> range:
+        """Which samples of a batch are ours."""
+        first, end = (n * self.batch_size // self.world_size for n in (self.rank, self.rank + 1))
+        return range(first, end)
+
     def steps(self, epoch: int) -> int:
         """Return the number of batches of an epoch."""
         return -(-self.pool.size(epoch) // self.batch_size)
 
     def epoch(self, epoch: int) -> Indices:
-        """Return (steps, batch_size / world_size) dataset positions of our share."""
+        """Return (steps, len(share)) dataset positions of our share."""
         rng = np.random.default_rng((self.pool.seed, epoch))
         order = rng.permutation(self.pool.positions(epoch))
-        batches = np.resize(order, (self.steps(epoch), self.batch_size))
-        share = self.batch_size // self.world_size
-        return batches[:, self.rank * share : (self.rank + 1) * share]
+        steps = self.steps(epoch)
+        if self.images is None:
+            batches = np.resize(order, (steps, self.batch_size))
+        else:
+            batches = lay_in_lanes(order, self.images, steps, self.batch_size, rng)
+        return batches[:, self.share.start : self.share.stop]
 
-    def batches(self, first_epoch: int, epochs: int) -> Iterator[list[tuple[int, int]]]:
-        """Yield the batches of all remaining epochs as lists of (epoch, position)."""
+    def batches(
+        self, first_epoch: int, epochs: int, first_step: int = 0
+    ) -> Iterator[list[tuple[int, int]]]:
+        """Yield the batches of all remaining epochs as lists of (epoch, position).
+
+        Args:
+            first_epoch: where to begin.
+            epochs: where to end.
+            first_step: batches of the first epoch to leave out.
+        """
         for epoch in range(first_epoch, epochs):
-            for batch in self.epoch(epoch):
+            for batch in self.epoch(epoch)[first_step if epoch == first_epoch else 0 :]:
                 yield [(epoch, int(index)) for index in batch]
 
 
 def part_sizes(dataset: Sequence[PoseSample]) -> tuple[int, ...]:
     """Return the sizes of the parts of a `CombinedDataset`; any other dataset is one part."""
     return getattr(dataset, "sizes", (len(dataset),))
+
+
+def image_numbers(dataset: Sequence[PoseSample]) -> Indices | None:
+    """Return for each sample the number of its image; None where none has several samples."""
+    numbers = getattr(dataset, "image_numbers", lambda: None)()
+    return None if numbers is None or len(np.unique(numbers)) == len(numbers) else numbers
 
 
 @functools.lru_cache(maxsize=4)

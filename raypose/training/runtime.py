@@ -32,6 +32,11 @@ class Runtime(Protocol):
         """Where this process computes."""
         ...
 
+    @property
+    def work_dir(self) -> Path:
+        """Folder of the results of the run."""
+        ...
+
     def prepare(self, step: nn.Module, sync_bn: bool) -> nn.Module:
         """Return the train step wrapped so that gradients are averaged over all processes."""
         ...

@@ -127,3 +127,83 @@ def test_a_split_that_is_not_there(config: Config) -> None:
         build_dataset(config, "train")
     with pytest.raises(ConfigError, match=r"data.train is missing"):
         build_pipeline(config, "train")
+
+
+@pytest.fixture
+def mouse_files(write: Write) -> Callable[[str, int, int], None]:
+    """Write COCO files of so many mice, in the folder of the config."""
+
+    def function(name: str, count: int, num_keypoints: int) -> None:
+        people = [
+            {
+                "id": i,
+                "image_id": 1,
+                "category_id": 1,
+                "bbox": [5, 5, 30, 20],
+                "keypoints": [10 + i, 10, 2] * num_keypoints,
+            }
+            for i in range(count)
+        ]
+        image = {"id": 1, "file_name": "1.jpg", "width": 64, "height": 64}
+        write(f"here/{name}", json.dumps({"images": [image], "annotations": people}))
+
+    return function
+
+
+def test_one_line_adds_a_dataset(load: Load, mouse_files: Callable[[str, int, int], None]) -> None:
+    mouse_files("train.json", 3, 3)
+    mouse_files("corrected.json", 2, 3)
+    mouse_files("rat.json", 4, 2)
+    text = (
+        MOUSE
+        + MODEL.replace("out_channels: 17", "out_channels: 3")
+        + TRAINING.replace("train.json", "train.json, data_root: here")
+    )
+    rat = (
+        "{type: CocoDataset, ann_file: rat.json, data_root: here, skeleton: {keypoints: [a, b]}, "
+        "pipeline: [{type: KeypointConverter, num_keypoints: 3, mapping: [[[0, 1], 2], [1, 0]]}]}"
+    )
+    corrected = "{type: CocoDataset, ann_file: corrected.json, data_root: here}"
+    config = load(text, f"data.train.add=[{corrected}, {rat}]")
+    dataset = build_dataset(config, "train")
+    assert [sample.id for sample in dataset] == [
+        *("0/0", "0/1", "0/2"),
+        *("1/0", "1/1"),
+        *("2/0", "2/1", "2/2", "2/3"),
+    ]
+    assert getattr(dataset, "skeleton", None) == config.skeleton
+    last = dataset[8]
+    assert last.keypoints is not None
+    assert last.keypoints_visible is not None
+    np.testing.assert_allclose(last.keypoints[0], [[13, 10], [0, 0], [13, 10]])
+    np.testing.assert_allclose(last.keypoints_visible, [[1, 0, 1]])
+    # An epoch takes half of what was there and all of what was added.
+    assert sample_shares(config) == ((0, (0.5, 1, 1)), (3, (1, 1, 1)))
+
+
+def test_what_is_added_to_a_combined_dataset_is_one_more_of_its_parts(
+    load: Load, mouse_files: Callable[[str, int, int], None]
+) -> None:
+    mouse_files("train.json", 3, 3)
+    part = "{type: CocoDataset, ann_file: train.json, data_root: here, skeleton: '${skeleton}'}"
+    text = (
+        MOUSE
+        + MODEL.replace("out_channels: 17", "out_channels: 3")
+        + TRAINING.replace(
+            "{type: CocoDataset, ann_file: train.json}",
+            f"{{type: CombinedDataset, datasets: [{part}, {part}]}}",
+        )
+        .replace("[0.5]", "[0.5, 0]")
+        .replace("[1]", "[1, 1, 0]")
+    )
+    config = load(text, f"data.train.add=[{part}]")
+    assert getattr(build_dataset(config, "train"), "sizes", None) == (3, 3, 3)
+    assert sample_shares(config) == ((0, (0.5, 0, 1)), (3, (1, 1, 0)))
+
+
+def test_mistakes_in_what_is_added_are_at_their_line(load: Load) -> None:
+    text = TRAINING.replace(
+        "    switch:", "    add:\n      - {type: CocoDataset, ann_fil: a}\n    switch:"
+    )
+    with pytest.raises(ConfigError, match=r"data\.train\.add\.0\.ann_fil: .*'ann_file'"):
+        load(MODEL + MOUSE + text)

@@ -239,7 +239,6 @@ def test_all_broken_annotations_are_reported_together(write: Write) -> None:
         annotation(2, 3, bbox=[1, 2, 3]),
         annotation(3, 3, keypoints=[1, 2, 2] * 4),
         annotation(4, 3, keypoints=[1, float("nan"), 2] * 3),
-        annotation(5, 3, bbox=[1, 2, "wide", 4]),
         annotation(6, 3, bbox=[1, 2, float("inf"), 4]),
         annotation(7, 3),
         annotation(7, 3),
@@ -255,7 +254,6 @@ def test_all_broken_annotations_are_reported_together(write: Write) -> None:
             "annotation 2: 'bbox' is x, y, width and height, got 3 numbers",
             "annotation 3: 'keypoints' are 3 times x, y, visibility, so 9 numbers, got 12",
             "annotation 4: 'keypoints' holds NaN or infinity",
-            "annotation 5: 'bbox' holds something else than numbers",
             "annotation 6: 'bbox' holds NaN or infinity",
             "annotation 7: the id is there twice",
         )

@@ -4,17 +4,40 @@ import pickle
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
-from raypose.evaluation import EPE, CocoMetric, KeypointPartitionMetric, PCKAccuracy
+from raypose.evaluation import (
+    AUC,
+    EPE,
+    MPJPE,
+    NME,
+    CocoMetric,
+    KeypointPartitionMetric,
+    MultiDatasetEvaluator,
+    PCKAccuracy,
+    SimpleMPJPE,
+)
 from raypose.evaluation.base import BaseMetric
-from raypose.structures import Skeleton
+from raypose.structures import Poses, PoseSample, Skeleton
 
 METRICS: list[Callable[[], BaseMetric]] = [
     EPE,
     lambda: PCKAccuracy(thr=0.03),
     CocoMetric,
+    lambda: CocoMetric(nms_mode="soft_oks_nms", score_mode="bbox_rle"),
+    lambda: CocoMetric(iou_type="keypoints_crowd", use_area=False, nms_mode="none"),
+    AUC,
+    lambda: PCKAccuracy(norm_item=["head", "bbox"]),
+    lambda: NME(norm_mode="use_norm_item", norm_item="bbox_size"),
+    lambda: NME(norm_mode="keypoint_distance", keypoint_indices=[0, 3]),
+    MPJPE,
+    lambda: MPJPE(mode="p-mpjpe"),
+    lambda: SimpleMPJPE(mode="n-mpjpe"),
     lambda: KeypointPartitionMetric(metric={"type": "EPE"}, partitions={"head": [0, 1, 2]}),
+    lambda: MultiDatasetEvaluator(
+        datasets=["lab", "field"], metrics=[{"type": "CocoMetric"}, {"type": "EPE"}]
+    ),
 ]
 
 
@@ -26,7 +49,7 @@ def test_numbers_do_not_depend_on_the_number_of_workers(
     make_pairs: Callable[..., list[Any]],
     skeleton: Skeleton,
 ) -> None:
-    pairs = make_pairs()
+    pairs = [_more_of(i, *pair) for i, pair in enumerate(make_pairs())]
     whole = make()
     whole.set_skeleton(skeleton)
     for sample, poses in pairs:
@@ -47,6 +70,23 @@ def test_numbers_do_not_depend_on_the_number_of_workers(
         first.merge(other)
 
     assert first.compute() == whole.compute()
+
+
+def _more_of(number: int, sample: PoseSample, poses: Poses) -> tuple[PoseSample, Poses]:
+    """Add what one metric or another needs: a dataset, a head, a crowd and poses in space."""
+    assert sample.keypoints is not None
+    depth = np.full((1, 4, 1), 3 + number, np.float32)
+    action = ("Walking", "Eating")[number % 2]
+    sample.meta.update(
+        dataset=number % 2,
+        head_size=20 + number,
+        crowd_index=number / 9,
+        lifting_target=np.concatenate([sample.keypoints, depth], axis=-1),
+        target_img_path=[f"S9_{action}.55_{number:06d}.jpg"],
+    )
+    return sample, poses.replace(
+        keypoints_3d=np.concatenate([poses.keypoints, depth + 0.1 * number], axis=-1)
+    )
 
 
 def test_reset_forgets_everything(make_pairs: Callable[..., list[Any]]) -> None:

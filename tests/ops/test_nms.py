@@ -95,3 +95,23 @@ def test_classes_are_suppressed_by_themselves() -> None:
     assert suppression.class_nms(boxes, scores, 0.9).tolist() == [1, 3]
     assert suppression.class_nms(boxes, scores, 0.9, np.array([0, 0, 1, 0])).tolist() == [1, 2, 3]
     assert suppression.class_nms(boxes[:0], scores[:0], 0.9).tolist() == []
+
+
+def test_many_images_at_once_are_many_images() -> None:
+    rng = np.random.default_rng(5)
+    sizes = [1, 12, 0, 7, 30, 2]
+    crowds = [_crowd(size) for size in sizes]
+    keypoints, scores, areas = (np.concatenate(parts) for parts in zip(*crowds, strict=True))
+    scores = np.round(scores, 1)  # with ties
+    shuffled = rng.permutation(len(scores))
+    groups = np.repeat([9, 2, 4, 7, 1, 3], sizes)[shuffled]
+    keypoints, scores, areas = keypoints[shuffled], scores[shuffled], areas[shuffled]
+    expected = [
+        rows[suppression.oks_nms(keypoints[rows], scores[rows], areas[rows], 0.5)]
+        for rows in (np.flatnonzero(groups == group) for group in np.unique(groups))
+    ]
+    found = suppression.oks_nms_of_groups(keypoints, scores, areas, groups, 0.5)
+    assert found.tolist() == np.concatenate(expected).tolist()
+    assert 0 < len(found) < len(scores)
+    empty = suppression.oks_nms_of_groups(keypoints[:0], scores[:0], areas[:0], groups[:0], 0.5)
+    assert empty.tolist() == []

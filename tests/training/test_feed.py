@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -50,7 +51,7 @@ def break_third(sample: PoseSample, epoch: int) -> PoseSample:
     return sample
 
 
-def number_feed(pipeline: Pipeline, **share: int) -> LocalFeed:
+def number_feed(pipeline: Pipeline, **share: Any) -> LocalFeed:
     order = SampleOrder(pool=SamplePool(sizes=(10,), seed=3), batch_size=4, **share)
     data = (Numbers(10), pipeline)
     return LocalFeed(order, data, data, val_batch_size=4)

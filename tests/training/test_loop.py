@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from raypose.config import Config
-from raypose.errors import CheckpointError, ConfigError, RayposeError
+from raypose.datasets import CocoDataset
+from raypose.errors import CheckpointError, ConfigError, DataError, RayposeError
 from raypose.training.launch import train_locally
+from raypose.training.logs import read_csv_log
 from tests.tiny_runs import assert_same_weights, dataset, load_experiment, pipeline, weights_in
 
 
@@ -125,9 +129,13 @@ def weights_after(config: Config, folder: Path) -> dict[str, torch.Tensor]:
 def test_two_half_batches_make_one_step_of_the_whole(
     synthetic_people: Path, tmp_path: Path
 ) -> None:
-    # 16 samples: two steps of 8, or four batches of 4 in pairs.
+    # 8 samples: a step of 8, or two batches of 4. Of one image each: several of an image would
+    # be laid out by the size of the batch.
+    found = {k: v for k, v in dataset(synthetic_people, "train").items() if k != "type"}
+    images = CocoDataset(**found).image_numbers()
+    _, firsts = np.unique(images, return_index=True)
     common: dict[str, Any] = {"optimizer": {"type": "SGD", "lr": 0.1}, "train__clip_grad": 1.0}
-    common["data__train__dataset"] = dataset(synthetic_people, "train", indices=16)
+    common["data__train__dataset"] = dataset(synthetic_people, "train", indices=firsts[:8].tolist())
     whole = load_experiment(tmp_path, synthetic_people, **common, train__batch_size=8)
     halves = load_experiment(
         tmp_path, synthetic_people, **common, train__batch_size=4, train__accumulate=2
@@ -319,3 +327,82 @@ def test_the_dataset_weights_of_keypoints_reach_the_loss(
         train_locally(config, tmp_path / str(use))
     (plain,), (weighted,) = (history(tmp_path / str(use)) for use in (False, True))
     assert weighted["loss"] == pytest.approx(2 * plain["loss"], rel=1e-5)
+
+
+def test_a_run_that_gets_no_better_ends(synthetic_people: Path, tmp_path: Path) -> None:
+    config = load_experiment(
+        tmp_path,
+        synthetic_people,
+        optimizer={"type": "SGD", "lr": 1e-12},
+        train__epochs=9,
+        train__val_interval=1,
+        train__early_stop={"patience": 2},
+    )
+    metrics = train_locally(config, tmp_path / "run")
+    # The first validation is the best one: whatever the second brings is no progress worth 1.
+    assert metrics["epochs"] < 9
+    wide = load_experiment(
+        tmp_path,
+        synthetic_people,
+        train__epochs=4,
+        train__val_interval=1,
+        train__early_stop={"patience": 2, "min_delta": 1e6},
+    )
+    assert train_locally(wide, tmp_path / "wide")["epochs"] == 3
+
+
+def test_frozen_parts_keep_weights_and_statistics(synthetic_people: Path, tmp_path: Path) -> None:
+    config = load_experiment(tmp_path, synthetic_people, train__freeze=["backbone"])
+    torch.manual_seed(config.train.seed)
+    train_locally(config, tmp_path / "run")
+    one = weights_in(tmp_path / "run" / "last.pth")
+    longer = load_experiment(
+        tmp_path, synthetic_people, train__freeze=["backbone"], train__epochs=4
+    )
+    other = weights_after(longer, tmp_path / "longer")
+    changed = {name for name in one if not torch.equal(one[name], other[name])}
+    assert changed
+    assert not {name for name in changed if name.startswith("backbone")}
+    wrong = load_experiment(tmp_path, synthetic_people, train__freeze=["backbon"])
+    with pytest.raises(ConfigError, match=r"train.freeze.0.*'backbon'.*backbone"):
+        train_locally(wrong, tmp_path / "wrong")
+
+
+def test_the_log_has_each_step_once_after_a_resume(synthetic_people: Path, tmp_path: Path) -> None:
+    config = load_experiment(
+        tmp_path, synthetic_people, train__log_every=1, train__epochs=2, train__val_interval=1
+    )
+    train_locally(config, tmp_path / "run")
+    rows = read_csv_log(tmp_path / "run" / "log.csv")
+    longer = load_experiment(
+        tmp_path, synthetic_people, train__log_every=1, train__epochs=3, train__val_interval=1
+    )
+    # What a run that was killed in its third epoch had noted after its last checkpoint.
+    with (tmp_path / "run" / "log.csv").open("a", encoding="utf-8") as file:
+        file.write(f"{int(rows[-1]['step']) + 1},3,99.0\n")
+    train_locally(longer, tmp_path / "run", resume=True)
+    after = read_csv_log(tmp_path / "run" / "log.csv")
+    assert after[: len(rows)] == rows
+    assert 99.0 not in {row.get("loss") for row in after}
+    steps = [row["step"] for row in after if "lr" in row]
+    assert steps == list(range(1, len(steps) + 1))
+    assert [row["loss"] for row in after if "lr" in row][:2] != []
+
+
+def test_a_broken_picture_is_replaced_and_counted(
+    synthetic_people: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "people"
+    shutil.copytree(synthetic_people, folder)
+    broken = sorted((folder / "images" / "train").glob("*"))[0]
+    broken.write_bytes(b"")
+    stop = load_experiment(tmp_path, folder)
+    with pytest.raises(DataError, match=broken.name):
+        train_locally(stop, tmp_path / "stop")
+    skip = load_experiment(tmp_path, folder, data__on_error="skip", train__epochs=1)
+    with caplog.at_level(logging.WARNING, "raypose"):
+        train_locally(skip, tmp_path / "skip")
+    told = [line for line in caplog.messages if "stands in for" in line]
+    assert told
+    assert all(broken.name in line for line in told)
+    assert history(tmp_path / "skip")[0]["replaced"] == len(told)

@@ -29,5 +29,5 @@ def test_example_of_a_transform_builds(name: str) -> None:
 @pytest.mark.parametrize("name", DATASETS)
 def test_example_of_a_dataset_fits_its_arguments(name: str) -> None:
     cfg = example(DATASETS.get(name))
-    assert cfg.pop("type") == name
+    assert DATASETS.get(cfg.pop("type")) is DATASETS.get(name)
     assert argument_problems(DATASETS.get(name), cfg) == []

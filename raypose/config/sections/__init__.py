@@ -29,6 +29,7 @@ from raypose.config.sections.tracking import (
 )
 from raypose.config.sections.train import (
     ClipGradSection,
+    EarlyStopSection,
     EmaSection,
     ModelSwitchSection,
     TrainSection,
@@ -45,6 +46,7 @@ __all__ = [
     "ClusterSection",
     "DataSection",
     "DetectorStageSection",
+    "EarlyStopSection",
     "EmaSection",
     "Experiment",
     "LifterStageSection",

@@ -45,11 +45,15 @@ class TrainSplitSection(SplitSection):
     """The split that is trained on.
 
     Attributes:
+        add: further data sets, in one line each: their samples come after those of `dataset`, as
+            further parts of a `CombinedDataset`.
         sample_ratio_factor: what an epoch takes of each part of a `CombinedDataset`, from 0 to 1;
-            every epoch chooses other samples. Null takes all of them.
+            every epoch chooses other samples. Null takes all of them. Of what is added an epoch
+            takes everything, unless the list has a number for each of it too.
         switch: other data for the last epochs.
     """
 
+    add: list[TypedMapping] = Field(default_factory=list)
     sample_ratio_factor: list[Fraction] | None = None
     switch: PipelineSwitchSection | None = None
 
@@ -62,11 +66,15 @@ class DataSection(Section):
             any node.
         num_workers: processes of the local loader for each training process; 0 does it in the
             training process.
+        on_error: what a training sample that cannot be read does: `stop` ends the run with its
+            file and id, `skip` replaces it by another one, always the same, and counts it. One of
+            the validation set always ends the run.
         train: the training split.
         val: the validation split.
     """
 
     loader: Literal["local", "ray"] = "local"
     num_workers: Count = 2
+    on_error: Literal["stop", "skip"] = "stop"
     train: TrainSplitSection | None = None
     val: SplitSection | None = None

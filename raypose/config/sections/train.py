@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from raypose.config.sections.base import (
+    Amount,
     Count,
     Fraction,
     PositiveFloat,
@@ -40,6 +41,18 @@ class EmaSection(Section):
     momentum: Fraction = 0.0002
     gamma: PositiveInt | None = 2000
     update_buffers: bool = True
+
+
+class EarlyStopSection(Section):
+    """End a run when its main metric, that of `save_best`, gets no better.
+
+    Attributes:
+        patience: validations without progress after which the run ends.
+        min_delta: what is progress: to beat the best value by more than this.
+    """
+
+    patience: PositiveInt
+    min_delta: Amount = 0.0
 
 
 class ModelSwitchSection(Section):
@@ -82,7 +95,13 @@ class TrainSection(Section):
         model_switches: attributes of the model that change over the run, such as the weights of
             losses.
         use_dataset_keypoint_weights: multiply the skeleton's weights into the targets'.
-        load_from: weights to start from; the state of the optimizer is not read.
+        load_from: weights to start from; the state of the optimizer is not read. What has another
+            shape, such as a head with other keypoints, starts anew and is named in the log.
+        freeze: parts of the model that do not learn, by name or pattern such as `backbone.*`; their
+            batch norms keep their statistics.
+        early_stop: end the run when it gets no better, null to go through all epochs.
+        loggers: where numbers go every `log_every` steps and after each validation: `csv`
+            (`log.csv` in the work folder), `tensorboard`.
     """
 
     epochs: PositiveInt = 210
@@ -103,3 +122,6 @@ class TrainSection(Section):
     model_switches: list[ModelSwitchSection] = Field(default_factory=list)
     use_dataset_keypoint_weights: bool = False
     load_from: str | None = None
+    freeze: list[str] = Field(default_factory=list)
+    early_stop: EarlyStopSection | None = None
+    loggers: list[Literal["csv", "tensorboard"]] = Field(default_factory=lambda: ["csv"])
