@@ -15,6 +15,7 @@ import torch
 from raypose.config.sections import AnnotateSection
 from raypose.distributed.budget import CpuBudget
 from raypose.distributed.mistakes import mistakes_as_they_are
+from raypose.distributed.pacing import Paced
 from raypose.distributed.session import ClusterSize, enter_folder, ray_session
 from raypose.distributed.task_pool import TaskPool
 from raypose.errors import RayposeError
@@ -105,6 +106,9 @@ def _run_on_actors(job: AnnotationJob, tasks: list[Task]) -> Generator[Report, N
             num_gpus=per_actor,
         )
         stream.context.raise_original_map_exception = True
+        # Its loop would take time from the actors where they share the driver's cores.
+        callbacks: list[Any] = [Paced]
+        stream.context.custom_execution_callback_classes = callbacks
         for batch in stream.iter_batches(batch_size=None, prefetch_batches=0):
             for text in batch["report"]:
                 yield Report.from_json(str(text))

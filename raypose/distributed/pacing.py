@@ -1,8 +1,8 @@
-"""`Paced`: keeps Ray Data from taking the interpreter of the training process.
+"""`Paced`: keeps Ray Data from taking the interpreter, or a core, of the process that consumes.
 
 Ray Data plans in a thread of the process that consumes, in a loop that waits for tasks while some
 are running. Once enough is loaded ahead it runs none, and the loop goes round without a pause:
-it held the interpreter lock 95 % of the time, and the training step waited for it.
+it held the interpreter lock of a training 95 % of the time, and the step waited for it.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -67,7 +68,6 @@ class PoseBatch:
     @classmethod
     def collate(cls, samples: Sequence[PoseSample]) -> PoseBatch:
         """Stack samples that have been through the transforms."""
-        images = [torch.from_numpy(_chw(s.image)) for s in samples if s.image is not None]
         points = [
             s.keypoints if s.transformed_keypoints is None else s.transformed_keypoints
             for s in samples
@@ -85,7 +85,7 @@ class PoseBatch:
         if all(s.img_shape is not None for s in samples):
             annotations["img_shape"] = torch.tensor([s.img_shape for s in samples])
         return cls(
-            inputs=_stack_images(images),
+            inputs=_stack_images([s.image for s in samples if s.image is not None]),
             keypoints=_pad(points) if all(p is not None for p in points) else None,
             keypoints_visible=(
                 _pad([s.keypoints_visible for s in samples])
@@ -128,17 +128,21 @@ class PoseBatch:
         return self.replace(inputs=inputs.pin_memory() if isinstance(inputs, Tensor) else inputs)
 
 
-def _chw(image: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    # A copy: images that come through Arrow are read-only, which torch cannot represent.
-    return np.array(image.transpose(2, 0, 1), order="C")
-
-
-def _stack_images(images: list[Tensor]) -> Tensor | list[Tensor] | None:
+def _stack_images(images: list[np.ndarray[Any, Any]]) -> Tensor | list[Tensor] | None:
+    """Copy images (H, W, C) to one tensor (B, C, H, W), or to one (C, H, W) each."""
     if not images:
         return None
-    if len({image.shape for image in images}) == 1:
-        return torch.stack(images)
-    return images
+    if len({image.shape for image in images}) > 1:
+        return [torch.from_numpy(_split([image])[0]) for image in images]
+    return torch.from_numpy(_split(images))
+
+
+def _split(images: list[np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
+    height, width, channels = images[0].shape
+    planes = np.empty((len(images), channels, height, width), images[0].dtype)
+    for image, target in zip(images, planes, strict=True):
+        cv2.split(image, list(target))
+    return planes
 
 
 def _pad(values: Sequence[Any]) -> Tensor:

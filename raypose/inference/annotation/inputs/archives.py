@@ -14,6 +14,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
+from tarfile import HeaderError, ReadError
 from typing import Any
 
 from raypose.errors import DataError
@@ -26,6 +27,7 @@ ARCHIVE_SUFFIXES = frozenset({".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz"})
 
 _BROKEN = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError, DataError)
 _BLOCK = 1 << 20
+_END: type[Exception] = tarfile.EOFHeaderError  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,11 +106,27 @@ def plan_archive(location: str, prefix: str, shard_size: int) -> list[ArchiveSha
     ]
 
 
+class _Member(tarfile.TarInfo):
+    """A member that says so where its header is cut off or damaged.
+
+    `TarFile` takes that for the end of the archive, and what follows would be missed.
+    """
+
+    @classmethod
+    def fromtarfile(cls, tarfile: tarfile.TarFile) -> _Member:
+        try:
+            return super().fromtarfile(tarfile)  # type: ignore[return-value]
+        except HeaderError as error:
+            if isinstance(error, _END) or tarfile.offset == 0:
+                raise
+            raise ReadError(f"no end mark but {error} at byte {tarfile.offset}") from error
+
+
 def _images_in(file: Any, streamed: bool) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
     with (
-        tarfile.open(fileobj=file, mode="r|*", bufsize=_BLOCK)
+        tarfile.open(fileobj=file, mode="r|*", bufsize=_BLOCK, tarinfo=_Member)
         if streamed
-        else tarfile.open(fileobj=file, mode="r:")
+        else tarfile.open(fileobj=file, mode="r:", tarinfo=_Member)
     ) as tar:
         while (member := tar.next()) is not None:
             tar.members = []  # type: ignore[attr-defined]  # it would remember all of them

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import os
 import struct
 import tarfile
@@ -151,6 +152,26 @@ def test_pictures_that_are_gone_or_closed(tmp_path: Path, pool: ThreadPoolExecut
     assert folder.frame.error == f"{tmp_path / 'folder.jpg'}: Is a directory"
     if os.geteuid() != 0:
         assert closed.frame.error == f"{tmp_path / 'closed.jpg'}: Permission denied"
+
+
+@pytest.mark.parametrize("kept", [0, 100], ids=["before a header", "in a header"])
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gz"])
+def test_an_archive_that_ends_where_no_picture_is_cut(
+    folder: Path, read: Read, kept: int, packed: bool
+) -> None:
+    path = tar_of(folder / "s.tar", folder, mode="w")
+    with tarfile.open(path) as tar:
+        third = tar.getmember("c.png").offset
+    content = path.read_bytes()[: third + kept]
+    path.unlink()
+    if packed:
+        path, content = folder / "s.tar.gz", gzip.compress(content)
+    path.write_bytes(content)
+    pictures = read(path)
+    assert seen(pictures[:2]) == [("a/z.png", 0, 10), ("b.PNG", 0, 20)]
+    (last,) = pictures[2:]
+    assert last.frame.source == path.name
+    assert "the archive cannot be read on (no end mark" in str(last.frame.error)
 
 
 @pytest.mark.parametrize("mode", ["w", "w:gz"])
