@@ -86,6 +86,12 @@ def is_small(job: AnnotationJob, tasks: list[Task]) -> bool:
     return devices == 1 or len(tasks) <= _FEW_TASKS
 
 
+class _PacedForTasks(Paced):
+    """Tasks take seconds, so Ray Data's loop may leave the cores to the actors for longer."""
+
+    PAUSE = 0.1
+
+
 def _run_on_actors(job: AnnotationJob, tasks: list[Task]) -> Generator[Report, None, None]:
     with ray_session(), mistakes_as_they_are():
         options, cluster = job.options, ClusterSize.current()
@@ -106,8 +112,7 @@ def _run_on_actors(job: AnnotationJob, tasks: list[Task]) -> Generator[Report, N
             num_gpus=per_actor,
         )
         stream.context.raise_original_map_exception = True
-        # Its loop would take time from the actors where they share the driver's cores.
-        callbacks: list[Any] = [Paced]
+        callbacks: list[Any] = [_PacedForTasks]
         stream.context.custom_execution_callback_classes = callbacks
         for batch in stream.iter_batches(batch_size=None, prefetch_batches=0):
             for text in batch["report"]:
