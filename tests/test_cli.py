@@ -97,9 +97,9 @@ def test_annotate_in_other_formats(
     assert main([*line, "--format", "parquet,cocco"]) == 2
     assert "no format 'cocco'; there are coco, " in capsys.readouterr().err
     assert main([*line, "--format", "parquet,coco,label-studio"]) == 0
-    content = json.loads((tmp_path / "poses" / "coco.json").read_text())
+    content = json.loads((tmp_path / "poses" / "_formats" / "coco.json").read_text())
     assert len(content["images"]) == len(content["annotations"]) == 5
-    tasks = json.loads((tmp_path / "poses" / "label_studio.json").read_text())
+    tasks = json.loads((tmp_path / "poses" / "_formats" / "label_studio.json").read_text())
     assert [len(task["predictions"][0]["result"]) for task in tasks] == [18] * 5
 
 

@@ -274,6 +274,15 @@ def test_the_manifest_tells_what_happened(job: Jobs, video: Path, tmp_path: Path
     assert str(followed).endswith("% of the time")
 
 
+def test_a_link_that_leads_nowhere_has_its_row(job: Jobs, tmp_path: Path) -> None:
+    folder = tmp_path / "links"
+    folder.mkdir()
+    (folder / "lost.jpg").symlink_to("/nowhere/lost.jpg")
+    annotate(job(source=folder))
+    (row,) = rows_of(job().out)
+    assert row["error"] == f"{folder / 'lost.jpg'}: No such file or directory"
+
+
 def test_a_job_that_is_complete_is_left_as_it_is(job: Jobs) -> None:
     annotate(job({"sinks": ["coco"]}))
     files = {path: path.stat().st_mtime_ns for path in Path(job().out).rglob("*")}
@@ -288,8 +297,14 @@ def test_sinks_are_added_to_a_complete_job(job: Jobs, video: Path) -> None:
     annotate(job({"sinks": ["coco", "cvat", "overlay"]}, source=video))
     assert {part: part.stat().st_mtime_ns for part in Path(job().out).glob("part-*")} == parts
     names = {str(p.relative_to(Path(job().out))) for p in Path(job().out).rglob("*") if p.is_file()}
-    assert {"coco.json", "cvat/walk.avi.xml", "overlays/walk.mp4"} < names
+    assert {
+        f"_formats/{n}" for n in ("coco.json", "cvat/walk.avi.xml", "overlays/walk.mp4")
+    } < names
+    # The folder is still one table to whoever reads folders.
+    assert pq.read_table(str(job().out)).num_rows == len(rows_of(job().out))
+    (Path(job().out) / "mine.json").touch()
     annotate(job(source=video), overwrite=True)
+    (Path(job().out) / "mine.json").unlink()
     assert {p.name for p in Path(job().out).iterdir() if p.is_file()} == {
         MANIFEST,
         *(part.name for part in parts),

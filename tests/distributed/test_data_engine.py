@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from raypose.cli import main
-from raypose.config import Config, load_config
+from raypose.config import Config, build_dataset, load_config
 from raypose.datasets import CocoDataset
 from raypose.distributed.annotate import annotate
 from raypose.distributed.train import train
@@ -27,7 +27,7 @@ from raypose.inference.annotation.table import poses_of
 from raypose.inference.annotation.uncertainty import doubts_of, flip_disagreement, total_of
 from raypose.ops.image_files import read_image
 from tests.distributed.conftest import Jobs
-from tests.tiny_runs import dataset, write_experiment
+from tests.tiny_runs import write_experiment
 
 
 def test_what_is_selected_is_what_the_model_doubts_most(
@@ -96,9 +96,7 @@ def test_corrected_labels_join_a_training_with_one_line(
 ) -> None:
     source = synthetic_people / "images" / "val"
     folder = tmp_path / "config"
-    own = [{**dataset(synthetic_people, "train"), "skeleton": "coco"}]
-    combined = {"type": "CombinedDataset", "skeleton": "coco", "datasets": own}
-    path = write_experiment(folder, synthetic_people, data__train__dataset=combined)
+    path = write_experiment(folder, synthetic_people)
     poses = tmp_path / "poses"
     line = ["annotate", str(source), "--pose", str(path), "--weights", str(model[1])]
     assert main([*line, "--out", str(poses), "--select", "uncertain:4"]) == 0
@@ -117,24 +115,15 @@ def test_corrected_labels_join_a_training_with_one_line(
         ]
     labels.write_text(json.dumps({**content, "annotations": corrected}))
 
-    before = len(load_dataset(path))
+    before = len(build_dataset(load_config(path), "train"))
     images = poses / SELECTED / IMAGES
     # The one line.
-    own.append(
-        {"type": "CocoDataset", "ann_file": str(labels), "data_prefix": {"img": str(images)}}
-    )
-    path = write_experiment(
-        folder, synthetic_people, data__train__dataset=combined, train__epochs=1
-    )
-    assert len(load_dataset(path)) == before + len(corrected) > before
+    added = {"type": "CocoDataset", "ann_file": str(labels), "data_prefix": {"img": str(images)}}
+    path = write_experiment(folder, synthetic_people, data__train__add=[added], train__epochs=1)
+    after = len(build_dataset(load_config(path), "train"))
+    assert after == before + len(corrected) > before
     metrics = train(load_config(path), tmp_path / "run")
     assert metrics["PCK"] > 0
-
-
-def load_dataset(path: Path) -> list[object]:
-    from raypose.registry import DATASETS
-
-    return DATASETS.build(load_config(path).data["data"]["train"]["dataset"])
 
 
 def test_what_can_be_selected(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,13 +20,15 @@ from raypose.inference.annotation.overlays import draw_annotations
 from raypose.inference.annotation.parts import PartInfo, list_parts, read_info
 from raypose.inference.annotation.progress import Progress, limiting_stage
 from raypose.inference.annotation.selection import SELECTED
-from raypose.inference.annotation.sinks import OVERLAY, Answers, clear_sinks, write_sinks
+from raypose.inference.annotation.sinks import OVERLAY, Answers, write_sinks
 from raypose.inference.annotation.tasks import Plan, Task
 from raypose.inference.annotation.video_pass import FRAMES
 
 MANIFEST = "_manifest.json"
-OVERLAYS = "overlays"
-"""Folder of the pictures that are drawn on, below the output."""
+FORMATS = "_formats"
+"""Folder of what else is written, below the output: readers of Parquet folders pass by names
+with an underscore."""
+_OVERLAYS = "overlays"
 _VERSIONED = ("raypose", "torch", "opencv-python", "pyarrow", "ray", "onnxruntime", "openvino")
 _READERS = 8
 
@@ -55,7 +57,9 @@ def prepare_output(job: AnnotationJob, plan: Plan, overwrite: bool) -> list[Task
     for name in sorted(stale | {name for name in files if name.endswith(".partial")}):
         storage.delete(storage.join(job.out, name))
     if overwrite:
-        clear_sinks(job.out, sorted(files), OVERLAYS, SELECTED)
+        for name in sorted(files):
+            if name.startswith((f"{FORMATS}/", f"{SELECTED}/")):
+                storage.delete(storage.join(job.out, name))
     tasks = list(plan.tasks(parts - stale))
     if tasks or stale or not _read_manifest(job).get("complete"):
         write_manifest(job, {"complete": False})
@@ -80,9 +84,10 @@ def finish_output(job: AnnotationJob, plan: Plan, progress: Progress) -> None:
             f"{min(missing)}; start again to make them"
         )
     if sinks:
-        write_sinks(sinks, Answers.of(job.out, job.skeleton), job.out)
-    if OVERLAY in sinks:
-        draw_annotations(job, plan, storage.join(job.out, OVERLAYS))
+        folder = storage.join(job.out, FORMATS)
+        write_sinks(sinks, Answers.of(job.out, job.skeleton), folder)
+        if OVERLAY in sinks:
+            draw_annotations(job, plan, storage.join(folder, _OVERLAYS))
     folder = storage.join(job.out, FRAMES)
     if storage.exists(folder):
         # Before the manifest, or they would stay after a kill here.

@@ -33,7 +33,7 @@ from raypose.inference.annotation.uncertainty import (
 from raypose.inference.frame import Frame, Image
 from raypose.inference.predictor import Predictor
 
-SELECTED = "selected"
+SELECTED = "_selected"
 """Folder of the selection below the output."""
 IMAGES = "images"
 DATASET = "annotations.json"

@@ -319,7 +319,7 @@ def _walk(folder: str, prefix: str, recursive: bool, above: tuple[str, ...]) -> 
             if entry.is_dir():
                 if recursive:
                     yield from _walk(entry.path, f"{prefix}{entry.name}/", True, (*above, real))
-            elif entry.is_file():
+            elif entry.is_file() or entry.is_symlink():  # one that leads nowhere is told later
                 yield prefix + entry.name
 
 

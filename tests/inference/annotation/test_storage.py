@@ -179,4 +179,4 @@ def test_linked_folders_once(tmp_path: Path) -> None:
     (root / "link").symlink_to(tmp_path / "far")
     (root / "loop").symlink_to(root)
     (root / "lost.jpg").symlink_to(tmp_path / "nothing")
-    assert storage.list_files(root) == ["link/x.jpg"]
+    assert storage.list_files(root) == ["link/x.jpg", "lost.jpg"]

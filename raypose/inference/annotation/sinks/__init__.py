@@ -20,7 +20,7 @@ from raypose.inference.annotation.sinks.cvat import write_cvat
 from raypose.inference.annotation.sinks.json_files import write_json_files
 from raypose.inference.annotation.sinks.label_studio import write_labels, write_tasks
 
-__all__ = ["FILES", "FOLDERS", "OVERLAY", "Answers", "check_sinks", "clear_sinks", "write_sinks"]
+__all__ = ["FILES", "FOLDERS", "OVERLAY", "Answers", "check_sinks", "write_sinks"]
 
 OVERLAY = "overlay"
 """The sink that draws on the pictures; see `raypose.inference.annotation.overlays`."""
@@ -74,18 +74,3 @@ def check_sinks(formats: Sequence[str], has_videos: bool) -> None:
             "label-studio: Label Studio has no keypoints in videos; take cvat, or --select, "
             "which writes frames as images"
         )
-
-
-def clear_sinks(out: Place, files: Sequence[str], *folders: str) -> None:
-    """Remove what sinks have written.
-
-    Args:
-        out: folder of the output.
-        files: all that is in it.
-        *folders: those that go as well.
-    """
-    taken = tuple(f"{folder}/" for folder in (*folders, *(each for each, _ in FOLDERS.values())))
-    single = {name for each in FILES.values() for name in each}
-    for name in files:
-        if name in single or name.startswith(taken):
-            storage.delete(storage.join(out, name))

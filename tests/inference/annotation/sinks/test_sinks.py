@@ -20,7 +20,6 @@ from raypose.inference.annotation.sinks import (
     OVERLAY,
     Answers,
     check_sinks,
-    clear_sinks,
     write_sinks,
 )
 from raypose.inference.annotation.table import Row
@@ -210,9 +209,6 @@ def test_sinks_write_the_same_again_and_go_when_asked(tmp_path: Path) -> None:
     before = {name: (tmp_path / name).read_bytes() for name in files}
     write_sinks(formats, found, tmp_path)
     assert {name: (tmp_path / name).read_bytes() for name in files} == before
-    (tmp_path / "mine.json").touch()
-    clear_sinks(tmp_path, storage.list_files(tmp_path))
-    assert storage.list_files(tmp_path) == ["mine.json"]
 
 
 def test_nobody_anywhere(tmp_path: Path) -> None:
