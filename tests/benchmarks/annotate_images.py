@@ -19,18 +19,16 @@ import multiprocessing
 import os
 import sys
 import tempfile
-import threading
 import time
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tests.benchmarks.annotation_job import exported, random_model, run
+from tests.benchmarks.annotation_job import ActorMemory, exported, random_model, run
 
 _BATCH = 8
 _SECONDS = 15.0
@@ -120,33 +118,6 @@ def mmpose_rate(config: str, source: str, seconds: float) -> float:
         if time.perf_counter() - start > seconds:
             break
     return count / (time.perf_counter() - start)
-
-
-class ActorMemory:
-    """The most memory that any process below this one takes in itself, in MB, while it is open."""
-
-    def __enter__(self) -> ActorMemory:
-        self.most = 0.0
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        me = psutil.Process()
-        while not self._done.wait(0.5):
-            for process in [me, *me.children(recursive=True)]:
-                try:
-                    name = " ".join(process.cmdline())
-                    if "TaskActor" in name or process == me:
-                        used = process.memory_info()
-                        self.most = max(self.most, (used.rss - used.shared) / 2**20)
-                except psutil.Error:
-                    continue
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -83,3 +84,32 @@ def run(
     left = progress.total - first * job.options.shard_size
     rate = left / (done[-1] - done[first - 1]) if left > 0 else progress.total / seconds
     return Timing(progress.total, progress.instances, seconds, rate)
+
+
+class ActorMemory:
+    """The most memory that any process below this one takes in itself, in MB, while it is open."""
+
+    def __enter__(self) -> ActorMemory:
+        self.most = 0.0
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        import psutil
+
+        me = psutil.Process()
+        while not self._done.wait(0.5):
+            for process in [me, *me.children(recursive=True)]:
+                try:
+                    name = " ".join(process.cmdline())
+                    if "TaskActor" in name or process == me:
+                        used = process.memory_info()
+                        self.most = max(self.most, (used.rss - used.shared) / 2**20)
+                except psutil.Error:
+                    continue

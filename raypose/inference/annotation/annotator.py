@@ -6,6 +6,7 @@ The same object runs in this process for small jobs and inside Ray Data's actors
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -17,7 +18,7 @@ from typing import Any
 from raypose.inference.annotation import storage
 from raypose.inference.annotation.parts import list_parts, read_info, read_part, write_part
 from raypose.inference.annotation.shards import Picture, Shard
-from raypose.inference.annotation.table import Annotation, Layout
+from raypose.inference.annotation.table import Annotation, Layout, Row
 from raypose.inference.annotation.tasks import Task
 from raypose.inference.annotation.video_pass import Video, finish_video
 from raypose.inference.predictor import Predictor
@@ -94,6 +95,7 @@ class Annotator:
         report = Report()
         if task.shard is not None:
             report = self._write_shard(task.shard, task)
+            self._pipeline.clock.take()
         if task.video is not None:
             self._finish_if_complete(task.video)
         return replace(report, seconds=merge_seconds(report.seconds, self._pipeline.clock.take()))
@@ -130,25 +132,30 @@ class Annotator:
             return list(islice(pictures, self.step))
 
     def _write_shard(self, shard: Shard, task: Task) -> Report:
-        rows = [
-            annotation.to_row() for annotation in self.annotate(shard, alone=task.video is None)
-        ]
-        seconds = self._pipeline.clock.take()
-        with self._pipeline.clock("write"):
-            info = write_part(
-                rows,
-                storage.join(self.out, task.part_name),
-                # What the second pass reads again is one row an image.
-                "image" if task.video is not None else self.layout,
-                seconds=seconds,
-                fingerprint=self.fingerprint,
-            )
+        started, first_error = time.perf_counter(), None
+
+        def rows() -> Iterator[Row]:
+            nonlocal first_error
+            for annotation in self.annotate(shard, alone=task.video is None):
+                row = annotation.to_row()
+                first_error = first_error or row["error"]
+                yield row
+
+        info = write_part(
+            rows(),
+            storage.join(self.out, task.part_name),
+            # What the second pass reads again is one row an image.
+            "image" if task.video is not None else self.layout,
+            seconds=self._pipeline.clock.seconds,
+            fingerprint=self.fingerprint,
+        )
+        writing = time.perf_counter() - started - sum(info.seconds.values())
         return Report(
             rows=info.rows,
             instances=info.instances,
             errors=info.errors,
-            first_error=next((row["error"] for row in rows if row["error"] is not None), None),
-            seconds=seconds,
+            first_error=first_error,
+            seconds=merge_seconds(info.seconds, {"write": max(writing, 0.0)}),
         )
 
     def _finish_if_complete(self, video: Video) -> None:
