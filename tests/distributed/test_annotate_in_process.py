@@ -238,9 +238,23 @@ def test_poses_are_drawn_on_their_pictures(
     frames = job(source=video, out=tmp_path / "frames")
     annotate(frames)
     assert draw_annotations(frames, frames.plan(), drawn) == 7
-    reader = cv2.VideoCapture(str(drawn / "walk.mp4"))
+    reader = cv2.VideoCapture(str(drawn / "walk.avi.mp4"))
     assert reader.get(cv2.CAP_PROP_FRAME_COUNT) == 7
     assert reader.get(cv2.CAP_PROP_FPS) == pytest.approx(5.0)
+
+
+def test_drawn_pictures_of_one_name_and_two_formats(
+    job: Jobs, pictures: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "twins"
+    folder.mkdir()
+    shutil.copy(pictures / "000000.jpg", folder / "one.jpg")
+    cv2.imwrite(str(folder / "one.png"), read_image(pictures / "000001.jpg"))
+    given = job(source=folder)
+    annotate(given)
+    assert draw_annotations(given, given.plan(), tmp_path / "drawn") == 2
+    names = sorted(path.name for path in (tmp_path / "drawn").iterdir())
+    assert names == ["one.jpg", "one.png.jpg"]
 
 
 def test_pictures_that_are_not_those_any_more(job: Jobs, pictures: Path, tmp_path: Path) -> None:
@@ -298,7 +312,7 @@ def test_sinks_are_added_to_a_complete_job(job: Jobs, video: Path) -> None:
     assert {part: part.stat().st_mtime_ns for part in Path(job().out).glob("part-*")} == parts
     names = {str(p.relative_to(Path(job().out))) for p in Path(job().out).rglob("*") if p.is_file()}
     assert {
-        f"_formats/{n}" for n in ("coco.json", "cvat/walk.avi.xml", "overlays/walk.mp4")
+        f"_formats/{n}" for n in ("coco.json", "cvat/walk.avi.xml", "overlays/walk.avi.mp4")
     } < names
     # The folder is still one table to whoever reads folders.
     assert pq.read_table(str(job().out)).num_rows == len(rows_of(job().out))

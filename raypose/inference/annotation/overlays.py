@@ -35,7 +35,8 @@ def draw_annotations(
     Args:
         job: which is complete.
         plan: all of its pieces.
-        out: folder of the pictures, which are called as their sources are.
+        out: folder of the pictures, called as their sources are: `a.jpg`, but `a.png.jpg` and
+            `walk.avi.mp4`, lest `a.jpg` beside `a.png` be lost.
         score_threshold: keypoints of a lower score are not drawn.
 
     Returns:
@@ -52,13 +53,12 @@ def draw_annotations(
         first = next(drawn, None)
         if first is None:
             continue
-        name = PurePosixPath(source)
         if is_frame(first[0]):
-            target = storage.inside(out, str(name.with_suffix(".mp4")))
+            target = storage.inside(out, _file_name(source, ".mp4"))
             count += _write_video(target, chain([first], drawn))
         else:
             for _, image in chain([first], drawn):
-                target = storage.inside(out, str(name.with_suffix(".jpg")))
+                target = storage.inside(out, _file_name(source, ".jpg"))
                 storage.write_whole(target, encode_jpeg(image))
                 count += 1
     return count
@@ -67,6 +67,10 @@ def draw_annotations(
 def encode_jpeg(image: Any) -> bytes:
     """Return an image (H, W, 3) uint8 BGR as the bytes of a file."""
     return cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
+
+
+def _file_name(source: str, suffix: str) -> str:
+    return source if PurePosixPath(source).suffix.lower() == suffix else source + suffix
 
 
 def _drawn(
