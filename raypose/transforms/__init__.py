@@ -21,6 +21,7 @@ from raypose.transforms.random_choice import RandomChoice
 from raypose.transforms.random_flip import RandomFlip
 from raypose.transforms.random_flip_around_root import RandomFlipAroundRoot
 from raypose.transforms.random_half_body import RandomHalfBody
+from raypose.transforms.single_hand_converter import SingleHandConverter
 from raypose.transforms.topdown_affine import TopdownAffine
 from raypose.transforms.yolox_mix_up import YOLOXMixUp
 
@@ -46,6 +47,7 @@ __all__ = [
     "RandomFlip",
     "RandomFlipAroundRoot",
     "RandomHalfBody",
+    "SingleHandConverter",
     "TopdownAffine",
     "YOLOXHSVRandomAug",
     "YOLOXMixUp",

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from raypose.errors import ConfigError, DataError
 from raypose.ops.cameras import camera_to_pixel
 from raypose.structures import PoseSample
-from raypose.transforms import KeypointConverter, RandomFlipAroundRoot
+from raypose.transforms import KeypointConverter, RandomFlipAroundRoot, SingleHandConverter
 from tests.transforms.conftest import MakeSample
 
 
@@ -136,3 +138,33 @@ def test_flip_around_root_mistakes(lifted: PoseSample) -> None:
     del lifted.meta["camera_param"]
     with pytest.raises(DataError, match="flip_camera needs"):
         RandomFlipAroundRoot({}, {}, flip_prob=1.0, flip_camera=True)(lifted)
+
+
+@pytest.mark.parametrize(
+    ("hand_type", "placed"), [([[1, 0]], [0, 1]), ([[0, 1]], [2, 3])], ids=["right", "left"]
+)
+def test_a_hand_has_its_place_among_two(
+    make_sample: MakeSample, hand_type: list[list[int]], placed: list[int]
+) -> None:
+    converter = SingleHandConverter(4, [[2, 2], [0, 3]], [[2, 0], [0, 1]])
+    given = make_sample(meta={"hand_type": np.array(hand_type, np.float32)})
+    before = given.keypoints
+    sample = converter(given)
+    assert before is not None
+    assert sample.keypoints is not None
+    np.testing.assert_array_equal(sample.keypoints[0, placed], before[0, [2, 0]])
+    weights = sample.meta["keypoints_visible_weights"][0]
+    assert np.flatnonzero(weights).tolist() == placed
+    assert sample.flip_indices == (2, 3, 0, 1)
+
+
+@pytest.mark.parametrize("meta", [{}, {"hand_type": [[1, 1]]}, {"hand_type": [[0, 0]]}])
+def test_one_hand_is_expected(make_sample: MakeSample, meta: dict[str, Any]) -> None:
+    converter = SingleHandConverter(4, [[0, 2]], [[0, 0]])
+    with pytest.raises(DataError, match=r"needs hand_type|both hands are seen|no hand is seen"):
+        converter(make_sample(meta=meta))
+
+
+def test_mappings_of_hands_are_checked() -> None:
+    with pytest.raises(ConfigError, match=r"left_hand_mapping\.0: target 9 is not below 4"):
+        SingleHandConverter(4, [[0, 9]], [[0, 0]])
