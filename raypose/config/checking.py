@@ -14,7 +14,7 @@ from raypose.registry import CODECS, MODELS, argument_problems
 _CHECKED = ("codec", "model", "data", "metrics", "optimizer", "schedules")
 # Mappings whose `type` is no entry of a registry.
 _PLAIN = ("norm_cfg", "act_cfg", "conv_cfg", "init_cfg")
-_PLAIN_OF = {"Albumentation": ("transforms",)}
+_PLAIN_OF = {"Albumentation": ("transforms",), "MultiDatasetEvaluator": ("datasets",)}
 
 
 def type_problems(root: Node) -> Iterator[Problem]:

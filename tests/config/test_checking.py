@@ -173,6 +173,14 @@ def test_layer_configs_stay_as_they_are(load: Callable[..., object]) -> None:
     load(model(backbone=backbone))
 
 
+def test_datasets_of_an_evaluator_are_names(load: Callable[..., object]) -> None:
+    parts = "[{type: EPE}, [{type: EPE}]]"
+    load(
+        model(head=HEAD)
+        + f"metrics: [{{type: MultiDatasetEvaluator, datasets: [a, b], metrics: {parts}}}]\n"
+    )
+
+
 def test_a_scope_of_mmpose_does_no_harm(load: Callable[..., object]) -> None:
     load(model(backbone="{type: mmdet.CSPNeXt}"))
 

@@ -1,8 +1,7 @@
-"""Dataloaders, pipelines and evaluators."""
+"""Dataloaders and pipelines."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,8 +21,6 @@ _LOADER_KEYS = (
     "collate_fn",
     "dataset",
 )
-# Metrics that need their annotation file whatever the samples hold.
-_FILE_METRICS = ("PoseTrack18Metric",)
 # MMCV's transforms that are the same as one of MMPose's.
 _NAMES = {"RandomChoiceResize": "BottomupRandomChoiceResize"}
 _STORAGES = ("backend_args", "file_client_args")
@@ -96,40 +93,6 @@ def translate_split(
     elif shares is not None:
         split["sample_ratio_factor"] = shares_of_parts(loader["dataset"], shares)
     return split
-
-
-def translate_metrics(
-    evaluator: Any, dataset: Mapping[str, Any], findings: Findings
-) -> list[dict[str, Any]]:
-    """Return `metrics`.
-
-    Args:
-        evaluator: one mapping or a list of them.
-        dataset: the validation dataset; metrics need not name its annotation file again.
-        findings: gets what is left out.
-    """
-    listed = [evaluator] if isinstance(evaluator, Mapping) else list(evaluator or [])
-    own = os.path.normpath(
-        os.path.join(dataset.get("data_root") or "", dataset.get("ann_file") or "")
-    )
-    metrics = []
-    for item in listed:
-        kind = type_name(item)
-        if kind == "Evaluator":
-            metrics += translate_metrics(item.get("metrics"), dataset, findings)
-            continue
-        if kind == "MultiDatasetEvaluator":
-            findings.refuse(
-                "val_evaluator",
-                f"raypose has no '{kind}': every metric is about the whole of the split",
-            )
-            continue
-        metric = cleaned(item)
-        known = metric.get("ann_file") and os.path.normpath(metric["ann_file"]) == own
-        if known and kind not in _FILE_METRICS:
-            del metric["ann_file"]
-        metrics.append(metric)
-    return metrics
 
 
 def _sampling(loader: Mapping[str, Any], findings: Findings, where: str) -> None:

@@ -49,6 +49,11 @@ def translate_dataset(
     return translator.whole(whole), list(translator.first_steps.values())
 
 
+def parts_of(dataset: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the parts of a combined dataset as `translate_dataset` keeps them, or it alone."""
+    return list(_flat(dataset.get("datasets") or [dataset]))
+
+
 def shares_of_parts(dataset: Mapping[str, Any], shares: Sequence[float]) -> list[float]:
     """Return a share for each part that stays when combined datasets in a combined one do not.
 

@@ -13,10 +13,10 @@ from raypose.config.mmpose_import.codecs import translate_codec
 from raypose.config.mmpose_import.data import (
     encoding_step,
     steps_of,
-    translate_metrics,
     translate_split,
 )
 from raypose.config.mmpose_import.datasets import leaves
+from raypose.config.mmpose_import.evaluators import translate_metrics
 from raypose.config.mmpose_import.findings import Findings, type_name
 from raypose.config.mmpose_import.model import translate_model
 from raypose.config.mmpose_import.places import Places

@@ -212,8 +212,25 @@ def change(configs: Path) -> Change:
             "GenerateTarget.level: no counterpart in raypose. Did you mean 'multilevel'?",
         ),
         (
-            {"val_evaluator": {"type": "MultiDatasetEvaluator", "metrics": []}},
-            "val_evaluator: raypose has no 'MultiDatasetEvaluator'",
+            {
+                "val_evaluator": {
+                    "type": "MultiDatasetEvaluator",
+                    "metrics": [{"type": "EPE"}],
+                    "datasets": [],
+                }
+            },
+            "val_evaluator.metrics: one for each of the 0 datasets expected, got 1",
+        ),
+        (
+            {
+                "val_evaluator": {
+                    "type": "MultiDatasetEvaluator",
+                    "metrics": [{"type": "EPE"}],
+                    "datasets": [{"type": "AicDataset"}],
+                }
+            },
+            "val_evaluator.datasets: the classes of val_dataloader's parts expected, each once: "
+            "CocoDataset",
         ),
         (
             {"model": {"type": "DWPoseDistiller", "teacher_cfg": "configs/no.py"}},
@@ -404,6 +421,41 @@ def test_combined_datasets(change: Change) -> None:
     own = {"type": "ForDatasets", "positions": [1, 2], "transforms": CLOSER}
     assert split["pipeline"] == [own, {"type": "LoadImage"}]
     assert split["switch"]["pipeline"][0] == own
+
+
+def test_metrics_of_several_datasets_go_by_the_place_of_their_parts(change: Change) -> None:
+    coco = {"type": "CocoDataset", "ann_file": "coco.json"}
+    aic = {"type": "AicDataset", "ann_file": "aic.json", "pipeline": [CONVERTER]}
+    data = change(
+        val_dataloader__dataset=combined(coco, aic, pipeline=[{"type": "LoadImage"}]),
+        val_evaluator={
+            "type": "MultiDatasetEvaluator",
+            "metrics": [
+                {"type": "CocoMetric", "ann_file": "aic.json", "use_area": False},
+                {"type": "CocoMetric", "ann_file": "coco.json"},
+                {"type": "EPE"},
+            ],
+            "datasets": [aic, coco, aic],
+        },
+    ).data
+    assert data["metrics"] == [
+        {
+            "type": "MultiDatasetEvaluator",
+            "datasets": ["coco", "aic"],
+            "metrics": [
+                [{"type": "CocoMetric", "ann_file": "coco.json", "skeleton": "coco"}],
+                [
+                    {
+                        "type": "CocoMetric",
+                        "ann_file": "aic.json",
+                        "use_area": False,
+                        "skeleton": "aic",
+                    },
+                    {"type": "EPE", "skeleton": "aic"},
+                ],
+            ],
+        }
+    ]
 
 
 def test_modes_that_switch_become_a_switch_of_data_and_attributes(change: Change) -> None:
