@@ -13,7 +13,11 @@ from raypose.evaluation import (
     MPJPE,
     NME,
     CocoMetric,
+    CocoWholeBodyMetric,
+    InterHandMetric,
+    JhmdbPCKAccuracy,
     KeypointPartitionMetric,
+    MpiiPCKAccuracy,
     MultiDatasetEvaluator,
     PCKAccuracy,
     SimpleMPJPE,
@@ -50,8 +54,45 @@ def test_numbers_do_not_depend_on_the_number_of_workers(
     skeleton: Skeleton,
 ) -> None:
     pairs = [_more_of(i, *pair) for i, pair in enumerate(make_pairs())]
-    whole = make()
-    whole.set_skeleton(skeleton)
+    numbers, merged = _dealt_to_workers(make, pairs, workers, skeleton)
+    assert merged == numbers
+
+
+@pytest.mark.parametrize(
+    ("make", "k"),
+    [
+        (lambda: CocoWholeBodyMetric(skeleton="coco_wholebody"), 133),
+        (MpiiPCKAccuracy, 16),
+        (lambda: JhmdbPCKAccuracy(norm_item=["bbox", "torso"]), 15),
+        (InterHandMetric, 42),
+    ],
+    ids=["whole-body", "mpii", "jhmdb", "interhand"],
+)
+def test_numbers_of_metrics_of_one_dataset_do_not_depend_on_workers(
+    make: Callable[[], BaseMetric], k: int, make_pairs: Callable[..., list[Any]], skeleton: Skeleton
+) -> None:
+    pairs = [_more_of(i, *pair) for i, pair in enumerate(make_pairs(k=k))]
+    if k == 42:
+        pairs = [_of_hands(i, *pair) for i, pair in enumerate(pairs)]
+    numbers, merged = _dealt_to_workers(make, pairs, 4, skeleton)
+    assert merged == numbers
+
+
+def _dealt_to_workers(
+    make: Callable[[], BaseMetric],
+    pairs: list[tuple[PoseSample, Poses]],
+    workers: int,
+    skeleton: Skeleton,
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Return the numbers of one metric that sees all, and of several that are merged."""
+
+    def fresh() -> BaseMetric:
+        metric = make()
+        if metric.skeleton is None:
+            metric.set_skeleton(skeleton)
+        return metric
+
+    whole = fresh()
     for sample, poses in pairs:
         whole.update(sample, poses)
 
@@ -60,8 +101,7 @@ def test_numbers_do_not_depend_on_the_number_of_workers(
     dealt = (pairs + pairs)[: per_worker * workers]
     parts = []
     for rank in range(workers):
-        part = make()
-        part.set_skeleton(skeleton)
+        part = fresh()
         for sample, poses in dealt[rank::workers]:
             part.update(sample, poses)
         parts.append(pickle.loads(pickle.dumps(part)))
@@ -69,13 +109,32 @@ def test_numbers_do_not_depend_on_the_number_of_workers(
     for other in others:
         first.merge(other)
 
-    assert first.compute() == whole.compute()
+    return whole.compute(), first.compute()
+
+
+def _of_hands(number: int, sample: PoseSample, poses: Poses) -> tuple[PoseSample, Poses]:
+    """Add what two hands before a camera have."""
+    rng = np.random.default_rng(number)
+    there = ((1, 0), (0, 1), (1, 1))[number % 3]
+    sample.meta.update(
+        keypoints_cam=rng.uniform(500, 700, (1, 42, 3)).astype(np.float32),
+        hand_type=np.array([there], np.float32),
+        hand_type_valid=np.ones(1, np.float32),
+        abs_depth=np.array([600.0, 610.0 + number], np.float32),
+        rel_root_depth=10.0 + number,
+        focal=np.array([900.0, 905.0], np.float32),
+        principal_pt=np.array([160.0, 120.0], np.float32),
+    )
+    space = np.concatenate([poses.keypoints, rng.normal(0, 9, (1, 42, 1))], axis=-1)
+    guessed = np.array([(1, int(number % 4 == 0))], np.float32)
+    extras = {"hand_type": guessed, "rel_root_depth": np.array([[12.0]], np.float32)}
+    return sample, poses.replace(keypoints=space.astype(np.float32), extras=extras)
 
 
 def _more_of(number: int, sample: PoseSample, poses: Poses) -> tuple[PoseSample, Poses]:
     """Add what one metric or another needs: a dataset, a head, a crowd and poses in space."""
     assert sample.keypoints is not None
-    depth = np.full((1, 4, 1), 3 + number, np.float32)
+    depth = np.full((1, sample.keypoints.shape[1], 1), 3 + number, np.float32)
     action = ("Walking", "Eating")[number % 2]
     sample.meta.update(
         dataset=number % 2,
