@@ -15,12 +15,10 @@ from raypose.errors import DataError, did_you_mean
 from raypose.inference.cameras import camera_of, iter_camera
 from raypose.inference.frame import Frame, Image
 from raypose.inference.read_ahead import read_ahead
-from raypose.ops.image_files import read_image
+from raypose.ops.image_files import IMAGE_SUFFIXES, read_image
+from raypose.ops.video_files import open_video
 from raypose.weights import is_address
 
-IMAGE_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".jp2", ".gif"}
-)
 VIDEO_SUFFIXES = frozenset(
     {".avi", ".mp4", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv"}
     | {".3gp", ".asf", ".m2ts", ".mts", ".mxf", ".ogv", ".ts", ".vob"}
@@ -109,7 +107,7 @@ def iter_video(
     Raises:
         DataError: if the video cannot be opened.
     """
-    video = _open_video(path, start)
+    video = open_video(path, start)
     rate = frame_rate(video)
     try:
         index = start
@@ -141,7 +139,7 @@ def count_frames(path: str | Path) -> int:
     Raises:
         DataError: if the video cannot be opened.
     """
-    video = _open_video(path, 0)
+    video = open_video(path, 0)
     try:
         said = int(video.get(cv2.CAP_PROP_FRAME_COUNT))
         if said > 0:
@@ -192,18 +190,3 @@ def _image_frame(path: Path) -> Frame:
         return Frame(source=str(path), image=read_image(path))
     except DataError as error:
         return Frame(source=str(path), error=str(error))
-
-
-def _open_video(path: str | Path, start: int) -> cv2.VideoCapture:
-    video = cv2.VideoCapture(str(path))
-    if not video.isOpened():
-        raise DataError(f"the video {path} cannot be opened")
-    if start and not (
-        video.set(cv2.CAP_PROP_POS_FRAMES, start) and video.get(cv2.CAP_PROP_POS_FRAMES) == start
-    ):
-        # Not every container can jump to a frame.
-        video.release()
-        video = cv2.VideoCapture(str(path))
-        for _ in range(start):
-            video.grab()
-    return video

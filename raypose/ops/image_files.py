@@ -24,6 +24,10 @@ _FLAGS = {
     "color_ignore_orientation": cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION,
 }
 COLOR_TYPES = tuple(_FLAGS)
+IMAGE_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".jp2", ".gif"}
+)
+"""What names of image files end in."""
 
 _Read = dict[tuple[str, str], npt.NDArray[np.uint8]]
 _read: ContextVar[_Read | None] = ContextVar("images read so far", default=None)

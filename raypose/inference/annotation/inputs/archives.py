@@ -21,7 +21,7 @@ from raypose.errors import DataError
 from raypose.inference.annotation import storage
 from raypose.inference.annotation.inputs.decoding import in_order, read_picture, unreadable
 from raypose.inference.annotation.shards import Picture, Shard
-from raypose.inference.sources import IMAGE_SUFFIXES
+from raypose.ops.image_files import IMAGE_SUFFIXES
 
 ARCHIVE_SUFFIXES = frozenset({".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz"})
 

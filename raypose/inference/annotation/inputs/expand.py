@@ -16,7 +16,8 @@ from raypose.inference.annotation.inputs.options import InputOptions
 from raypose.inference.annotation.inputs.places import Place, places_of
 from raypose.inference.annotation.inputs.tables import holds_images
 from raypose.inference.annotation.shards import Boxes
-from raypose.inference.sources import IMAGE_SUFFIXES, VIDEO_SUFFIXES
+from raypose.inference.sources import VIDEO_SUFFIXES
+from raypose.ops.image_files import IMAGE_SUFFIXES
 
 _TABLES = frozenset({".parquet"})
 _COCO = frozenset({".json"})

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
 
+from raypose.converters.pictures import picture_of_frame
 from raypose.errors import RayposeError
 from raypose.inference.annotation.parts import Place, read_annotations
 from raypose.inference.annotation.table import Row
@@ -77,4 +78,4 @@ def is_frame(row: Row) -> bool:
 
 def frame_name(row: Row) -> str:
     """Return what the picture of a row is called; frames of a video are numbered files below it."""
-    return f"{row['source']}/{row['frame']:06d}.jpg" if is_frame(row) else row["source"]
+    return picture_of_frame(row["source"], row["frame"]) if is_frame(row) else row["source"]

@@ -9,10 +9,9 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO
 
+from raypose.converters.coco import area, category_entry, image_entry, triples, xywh
 from raypose.inference.annotation.sinks.answers import Answers, frame_name, is_frame
 from raypose.inference.annotation.table import Row
-
-_DIGITS = 3
 
 
 def write_dataset(answers: Answers, file: BinaryIO) -> None:
@@ -23,7 +22,7 @@ def write_dataset(answers: Answers, file: BinaryIO) -> None:
     visibility 2, or 1 where their score is below `score_thr`.
     """
     names = {name: number for number, name in enumerate(answers.categories(), start=1)}
-    categories = [_category(answers, name, number) for name, number in names.items()]
+    categories = [category_entry(answers.skeleton, name, number) for name, number in names.items()]
     file.write(b'{"categories": ' + json.dumps(categories).encode() + b',\n"images": ')
     write_list(file, (image_of(row, number) for number, row in _numbered(answers)))
     file.write(b',\n"annotations": ')
@@ -40,14 +39,11 @@ def write_results(answers: Answers, file: BinaryIO) -> None:
 
 def image_of(row: Row, number: int) -> dict[str, Any]:
     """Return the entry of an image."""
-    image = {
-        "id": number,
-        "file_name": frame_name(row),
-        "width": row["width"],
-        "height": row["height"],
-    }
-    if is_frame(row):
-        image.update(video=row["source"], frame_id=row["frame"], time=round(row["time"], 6))
+    size = row["width"], row["height"]
+    if not is_frame(row):
+        return image_entry(frame_name(row), number, size)
+    image = image_entry(frame_name(row), number, size, row["source"], row["frame"])
+    image["time"] = round(row["time"], 6)
     return image
 
 
@@ -63,11 +59,9 @@ def write_list(file: BinaryIO, items: Iterable[Any]) -> None:
 def box_of(instance: dict[str, Any]) -> list[float]:
     """Return the box xywh of an instance: its own, or the extent of its keypoints."""
     if instance["bbox"] is not None:
-        left, top, right, bottom = instance["bbox"]
-    else:
-        xs, ys = zip(*(point[:2] for point in instance["keypoints"]), strict=True)
-        left, top, right, bottom = min(xs), min(ys), max(xs), max(ys)
-    return [round(value, _DIGITS) for value in (left, top, right - left, bottom - top)]
+        return xywh(instance["bbox"])
+    xs, ys = zip(*(point[:2] for point in instance["keypoints"]), strict=True)
+    return xywh((min(xs), min(ys), max(xs), max(ys)))
 
 
 def score_of(instance: dict[str, Any]) -> float:
@@ -95,9 +89,9 @@ def _annotations(answers: Answers, names: dict[str, int]) -> Iterator[dict[str, 
                 "image_id": image,
                 "category_id": names[instance["category"] or answers.category],
                 "bbox": box,
-                "area": round(box[2] * box[3], _DIGITS),
+                "area": area(box),
                 "iscrowd": 0,
-                "keypoints": _triples(instance, seen),
+                "keypoints": triples(instance["keypoints"], seen),
                 "num_keypoints": len(seen),
                 "score": score_of(instance),
             }
@@ -113,26 +107,6 @@ def _results(answers: Answers, names: dict[str, int]) -> Iterator[dict[str, Any]
             yield {
                 "image_id": image,
                 "category_id": names[instance["category"] or answers.category],
-                "keypoints": _triples(instance, scores),
+                "keypoints": triples(instance["keypoints"], scores),
                 "score": score_of(instance),
             }
-
-
-def _triples(instance: dict[str, Any], third: Iterable[float]) -> list[float]:
-    return [
-        value
-        for (x, y, *_), last in zip(instance["keypoints"], third, strict=True)
-        for value in (round(x, _DIGITS), round(y, _DIGITS), last)
-    ]
-
-
-def _category(answers: Answers, name: str, number: int) -> dict[str, Any]:
-    skeleton = answers.skeleton
-    return {
-        "id": number,
-        "name": name,
-        "supercategory": name,
-        "keypoints": list(skeleton.keypoint_names),
-        # Counted from 1, as COCO does.
-        "skeleton": [[first + 1, second + 1] for first, second in skeleton.links],
-    }

@@ -1,7 +1,4 @@
-"""CVAT XML 1.1: skeletons on images, and tracks of skeletons in videos, for people to correct.
-
-Source of the format: https://docs.cvat.ai/docs/dataset_management/formats/xml_format.
-"""
+"""CVAT XML 1.1: skeletons on images, and tracks of skeletons in videos, for people to correct."""
 
 from __future__ import annotations
 
@@ -11,17 +8,21 @@ from collections.abc import Iterator
 from functools import partial
 from itertools import chain
 from typing import IO, Any, BinaryIO
-from xml.sax.saxutils import escape, quoteattr
+from xml.sax.saxutils import quoteattr
 
+from raypose.converters.cvat import (
+    XML_END,
+    XML_LEAD,
+    image_element,
+    label_definition,
+    meta_element,
+    point_element,
+    skeleton_element,
+)
 from raypose.inference.annotation import storage
 from raypose.inference.annotation.parts import Place
 from raypose.inference.annotation.sinks.answers import Answers, is_frame
 from raypose.inference.annotation.table import Row
-
-_LEAD = "<?xml version='1.0' encoding='utf-8'?>\n<annotations>\n  <version>1.1</version>\n"
-_END = b"</annotations>\n"
-# Extent of the picture of a skeleton, in which CVAT wants per cent.
-_PICTURE = 100
 
 
 def write_cvat(answers: Answers, folder: Place) -> None:
@@ -31,7 +32,9 @@ def write_cvat(answers: Answers, folder: Place) -> None:
     of the input. The frames of a track run until it is not seen; whoever has no identity is a
     track of one frame.
     """
-    labels = json.dumps([_label(answers, name) for name in answers.categories()], indent=2)
+    labels = json.dumps(
+        [label_definition(answers.skeleton, name) for name in answers.categories()], indent=2
+    )
     storage.write_whole(storage.join(folder, "labels.json"), labels.encode())
     has_images = False
     for source, rows in answers.by_source():
@@ -46,35 +49,32 @@ def write_cvat(answers: Answers, folder: Place) -> None:
 
 
 def _write_images(answers: Answers, file: BinaryIO) -> None:
-    file.write((_LEAD + _meta(answers, "annotation")).encode())
+    file.write((XML_LEAD + _meta(answers, "annotation")).encode())
     number = 0
     for row in answers.readable():
         if is_frame(row):
             continue
-        file.write(
-            f'  <image id="{number}" name={quoteattr(row["source"])} width="{row["width"]}" '
-            f'height="{row["height"]}">\n'.encode()
-        )
-        for instance in row["instances"]:
-            label = quoteattr(instance["category"] or answers.category)
-            file.write(
-                f'    <skeleton label={label} source="auto" z_order="0">\n'
-                f"{_points(answers, instance)}    </skeleton>\n".encode()
+        shapes = "".join(
+            skeleton_element(
+                instance["category"] or answers.category, "auto", _points(answers, instance)
             )
-        file.write(b"  </image>\n")
+            for instance in row["instances"]
+        )
+        size = row["width"], row["height"]
+        file.write(image_element(number, row["source"], size, shapes).encode())
         number += 1
-    file.write(_END)
+    file.write(XML_END.encode())
 
 
 def _write_video(answers: Answers, rows: Iterator[Row], file: BinaryIO) -> None:
-    file.write((_LEAD + _meta(answers, "interpolation")).encode())
+    file.write((XML_LEAD + _meta(answers, "interpolation")).encode())
     # Frames come in order, the file goes track by track: shapes wait in a file, not in memory.
     with tempfile.TemporaryFile() as waiting:
         tracks = _Tracks(answers, waiting)
         for row in rows:
             tracks.add(row)
         tracks.write(file)
-    file.write(_END)
+    file.write(XML_END.encode())
 
 
 class _Tracks:
@@ -141,53 +141,18 @@ def _points(
         strict=True,
     )
     return "".join(
-        f'      <points label={quoteattr(name)} source="auto"{more} outside="{outside:d}" '
-        f'occluded="{score < answers.score_thr:d}" points="{x:.2f},{y:.2f}"/>\n'
+        point_element(
+            name,
+            x,
+            y,
+            source="auto",
+            outside=outside,
+            occluded=score < answers.score_thr,
+            more=more,
+        )
         for name, (x, y, *_), score in named
     )
 
 
 def _meta(answers: Answers, mode: str) -> str:
-    parts = []
-    for name in answers.categories():
-        parts.append(f"<label><name>{escape(name)}</name><type>skeleton</type></label>")
-        parts += [
-            f"<label><name>{escape(point)}</name><type>points</type>"
-            f"<parent>{escape(name)}</parent></label>"
-            for point in answers.skeleton.keypoint_names
-        ]
-    labels = "".join(parts)
-    return f"  <meta><task><mode>{mode}</mode><labels>{labels}</labels></task></meta>\n"
-
-
-def _label(answers: Answers, name: str) -> dict[str, Any]:
-    """Return a label of a task: the keypoints in two columns, which people may rearrange."""
-    names = answers.skeleton.keypoint_names
-    rows = (len(names) + 1) // 2
-    places = [
-        (
-            _PICTURE * (1 + 2 * (index // rows)) / 4,
-            _PICTURE * (1 + index % rows) / (rows + 1),
-        )
-        for index in range(len(names))
-    ]
-    lines = "".join(
-        f'<line x1="{places[a][0]:.1f}" y1="{places[a][1]:.1f}" x2="{places[b][0]:.1f}" '
-        f'y2="{places[b][1]:.1f}" data-type="edge" data-node-from="{a + 1}" '
-        f'data-node-to="{b + 1}"></line>'
-        for a, b in answers.skeleton.links
-    )
-    circles = "".join(
-        f'<circle r="1.5" cx="{x:.1f}" cy="{y:.1f}" data-type="element node" '
-        f'data-element-id="{index}" data-node-id="{index}" data-label-name={quoteattr(point)}>'
-        "</circle>"
-        for index, (point, (x, y)) in enumerate(zip(names, places, strict=True), start=1)
-    )
-    sublabels = [{"name": point, "type": "points", "attributes": []} for point in names]
-    return {
-        "name": name,
-        "type": "skeleton",
-        "attributes": [],
-        "sublabels": sublabels,
-        "svg": lines + circles,
-    }
+    return meta_element(answers.skeleton, answers.categories(), mode)
