@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import ray.train
 import torch
 from ray.util.queue import Queue
 
-from raypose.config import Config, build_dataset
+from raypose.config import Config
 from raypose.distributed.budget import CpuBudget
 from raypose.distributed.data import RayFeed, StoredSamples, StoredSplits
 from raypose.distributed.mistakes import find_mistake
@@ -19,11 +18,13 @@ from raypose.distributed.relay import send_logs
 from raypose.distributed.runtime import RayRuntime
 from raypose.distributed.session import enter_folder
 from raypose.errors import RayposeError
-from raypose.structures import PoseSample
-from raypose.training.feed import Feed
-from raypose.training.launch import build_experiment, local_feed, sample_order, val_batch_size
+from raypose.training.launch import (
+    build_experiment,
+    local_experiment,
+    sample_order,
+    val_batch_size,
+)
 from raypose.training.loop import Experiment, fit
-from raypose.training.order import image_numbers, part_sizes
 from raypose.training.runtime import Runtime
 
 
@@ -51,23 +52,16 @@ class TrainTask:
 def build_task(task: TrainTask, runtime: Runtime) -> Experiment:
     """Build what one process trains with."""
     config = Config.from_resolved(task.config)
-    feed: Feed
-    val: Sequence[PoseSample]
     if task.splits is None:
-        val = build_dataset(config, "val")
-        train = build_dataset(config, "train")
-        order = sample_order(config, part_sizes(train), runtime, image_numbers(train))
-        feed = local_feed(config, order, train, val, runtime)
-    else:
-        val = StoredSamples(task.splits.val)
-        feed = RayFeed(
-            config,
-            sample_order(config, task.splits.train_sizes, runtime, task.splits.train_images),
-            task.splits,
-            val_batch_size(config, runtime),
-            task.budget.data_cpus,
-        )
-    return build_experiment(config, val, feed)
+        return local_experiment(config, runtime)
+    feed = RayFeed(
+        config,
+        sample_order(config, task.splits.train_sizes, runtime, task.splits.train_images),
+        task.splits,
+        val_batch_size(config, runtime),
+        task.budget.data_cpus,
+    )
+    return build_experiment(config, StoredSamples(task.splits.val), feed)
 
 
 def train_worker(arguments: dict[str, Any]) -> dict[str, float] | None:

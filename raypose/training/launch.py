@@ -115,6 +115,14 @@ def local_feed(
     )
 
 
+def local_experiment(config: Config, runtime: Runtime) -> Experiment:
+    """Build what one process trains with, which reads and loads its data itself."""
+    val = build_dataset(config, "val")
+    train = build_dataset(config, "train")
+    order = sample_order(config, part_sizes(train), runtime, image_numbers(train))
+    return build_experiment(config, val, local_feed(config, order, train, val, runtime))
+
+
 def train_locally(
     config: Config,
     work_dir: Path,
@@ -129,11 +137,7 @@ def train_locally(
     runtime = LocalRuntime(work_dir, device, resume)
     config = with_skeleton(config)
     write_config(config, work_dir)
-    val = build_dataset(config, "val")
-    train = build_dataset(config, "train")
-    order = sample_order(config, part_sizes(train), runtime, image_numbers(train))
-    feed = local_feed(config, order, train, val, runtime)
-    metrics = fit(build_experiment(config, val, feed), runtime)
+    metrics = fit(local_experiment(config, runtime), runtime)
     write_metrics(metrics, work_dir)
     return metrics
 

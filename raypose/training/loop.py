@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from raypose.codecs.base import BaseKeypointCodec
 from raypose.config import Config
-from raypose.errors import ConfigError, RayposeError
+from raypose.errors import ConfigError
 from raypose.evaluation.base import BaseMetric
 from raypose.models.base_module import FollowsEpochs
 from raypose.models.checkpoint import load_checkpoint
@@ -26,18 +26,20 @@ from raypose.structures import PoseBatch, PoseSample
 from raypose.training.checkpoints import TrainingState
 from raypose.training.early_stop import has_stalled
 from raypose.training.ema import ExponentialMovingAverage
+from raypose.training.epoch_numbers import EpochNumbers
 from raypose.training.evaluation import evaluate, is_better, main_metric
 from raypose.training.feed import Feed
 from raypose.training.freezing import FrozenParts
 from raypose.training.logs import RunLog, open_logs
+from raypose.training.not_finite import FiniteCheck
 from raypose.training.optimizer import build_optimizer
 from raypose.training.runtime import Runtime
 from raypose.training.schedules import RunLength, build_schedules, rate_at
 from raypose.training.switches import ModelSwitches
 from raypose.training.train_step import TrainStep
+from raypose.training.update import Updater
 
 logger = logging.getLogger(__name__)
-_AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(kw_only=True)
@@ -104,6 +106,8 @@ class _Loop:
             else ExponentialMovingAverage(estimator, ema.momentum, ema.gamma, ema.update_buffers),
             config=experiment.config.to_yaml(),
         )
+        self.check = FiniteCheck(options.on_nan, options.max_nan_skips, estimator, runtime)
+        self.updater = Updater(options, self.step, self.state, self.check, runtime)
         self.logs: list[RunLog] = []
         latest = runtime.latest_checkpoint()
         if latest is not None:
@@ -146,8 +150,7 @@ class _Loop:
         for module in self.state.model.modules():
             if isinstance(module, FollowsEpochs):
                 module.set_epoch(epoch, options.epochs)
-        totals: dict[str, Tensor] = {}
-        replaced = 0
+        numbers = EpochNumbers(feed.share)
         window = time.monotonic()
         logged = 0
         steps = feed.steps(epoch)
@@ -157,18 +160,18 @@ class _Loop:
             batch = next(batches)
             for line in batch.replaced:
                 logger.warning("another sample stands in for %s", line)
-            replaced += len(batch.replaced)
+            numbers.replaced += len(batch.replaced)
             rate = self._set_rate(epoch * length + index // options.accumulate * length // updates)
             first = index - index % options.accumulate
             together = min(options.accumulate, steps - first)
-            update = index + 1 == first + together
-            parts = self._forward_backward(batch, together, update)
-            if update:
-                self._update()
-            for name, value in parts.items():
-                totals[name] = totals.get(name, 0.0) + value.detach().float().mean()
-            last = index + 1 == steps
-            told = (index + 1) % options.log_every == 0 or (last and not logged)
+            parts = self.updater.add(batch, f"epoch {epoch + 1}, step {index + 1}", together)
+            numbers.add(parts)
+            if index + 1 == first + together:
+                numbers.end_step(self.updater.finish())
+            over = index + 1 == steps
+            told = (index + 1) % options.log_every == 0 or (over and not logged)
+            if told or over:
+                self.check.look()
             if told and runtime.rank == 0:
                 speed = (index + 1 - logged) * options.batch_size / (time.monotonic() - window)
                 logger.info(
@@ -186,55 +189,17 @@ class _Loop:
                     {"epoch": epoch + 1, **_floats(parts), "lr": rate, "samples/s": speed},
                 )
                 window, logged = time.monotonic(), index + 1
-        numbers = {name: float(value) / steps for name, value in totals.items()}
-        numbers["lr"] = rate
-        shares = runtime.gather((numbers, replaced)) or []
-        averaged = {
-            name: sum(share[name] for share, _ in shares) / len(shares)
-            for name in numbers
-            if shares
-        }
+        means = {**numbers.means(runtime), "lr": rate}
+        replaced = means.pop("replaced")
         if self.experiment.config.data_options.on_error == "skip":
-            averaged["replaced"] = sum(count for _, count in shares)
-        averaged = runtime.broadcast(averaged)
-        if not math.isfinite(averaged["loss"]):
-            raise RayposeError(
-                f"the loss of epoch {epoch + 1} is {averaged['loss']}; lower optimizer.lr, set "
-                "train.clip_grad, or look for broken annotations"
-            )
-        return averaged
+            means["replaced"] = replaced
+        if options.on_nan == "skip":
+            means["skipped"] = numbers.skipped
+        return means
 
     def _updates(self, epoch: int) -> int:
         """Number of optimizer steps of an epoch."""
         return math.ceil(self.experiment.feed.steps(epoch) / self.options.accumulate)
-
-    def _forward_backward(self, batch: PoseBatch, together: int, update: bool) -> dict[str, Tensor]:
-        """Add the gradients of one of `together` batches; `update` says that it is the last."""
-        options, device = self.options, self.runtime.device
-        moved = batch.to(device)
-        if options.channels_last and isinstance(moved.inputs, Tensor) and moved.inputs.ndim == 4:
-            moved = moved.replace(inputs=moved.inputs.contiguous(memory_format=torch.channels_last))
-        with contextlib.ExitStack() as stack:
-            # Gradients of all processes meet only in the step that uses them.
-            if not update and isinstance(self.step, nn.parallel.DistributedDataParallel):
-                stack.enter_context(self.step.no_sync())
-            if options.amp is not None:
-                stack.enter_context(torch.autocast(device.type, _AUTOCAST[options.amp]))
-            parts = self.step(moved)
-            self.state.scaler.scale(parts["loss"] / together).backward()
-        return parts
-
-    def _update(self) -> None:
-        state, clip = self.state, self.options.clip_grad
-        if clip is not None:
-            state.scaler.unscale_(state.optimizer)
-            parameters = [p for p in state.model.parameters() if p.grad is not None]
-            nn.utils.clip_grad_norm_(parameters, clip.max_norm, clip.norm_type)
-        state.scaler.step(state.optimizer)
-        state.scaler.update()
-        state.optimizer.zero_grad(set_to_none=True)
-        if state.ema is not None:
-            state.ema.update(state.model)
 
     def _set_rate(self, step: int) -> float:
         groups = self.state.optimizer.param_groups

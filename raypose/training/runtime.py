@@ -1,7 +1,8 @@
 """`Runtime`: what the training loop asks of whoever launched it.
 
-The loop is written once against this; `LocalRuntime` is one process without any launcher, Ray
-Train has its own in `raypose.distributed`.
+The loop is written once against this; `LocalRuntime` is one process without any launcher,
+`raypose.training.process_group` has one of several, and Ray Train its own in
+`raypose.distributed`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 class Runtime(Protocol):
@@ -53,6 +54,10 @@ class Runtime(Protocol):
         """Return rank 0's value on every process."""
         ...
 
+    def highest(self, values: Tensor) -> Tensor:
+        """Return the highest of each value, whole numbers on the device, over all processes."""
+        ...
+
     def report(self, metrics: dict[str, float], checkpoint: Path | None, best: bool) -> None:
         """Hand over the numbers of an epoch; called by every process, equally often.
 
@@ -77,14 +82,13 @@ class LocalRuntime:
         resume: go on from `last.pth` where it exists.
     """
 
-    rank = 0
-    world_size = 1
-
     def __init__(
         self, work_dir: Path, device: torch.device | str | None = None, resume: bool = False
     ) -> None:
         self.work_dir = work_dir
         self.device = torch.device(device or default_device())
+        self.rank = 0
+        self.world_size = 1
         self._resume = resume
 
     def prepare(self, step: nn.Module, sync_bn: bool) -> nn.Module:
@@ -95,13 +99,17 @@ class LocalRuntime:
     def share_buffers(self, module: nn.Module) -> None:
         """Do nothing: there is no other process."""
 
-    def gather(self, value: Any) -> list[Any]:
+    def gather(self, value: Any) -> list[Any] | None:
         """Return the value in a list."""
         return [value]
 
     def broadcast(self, value: Any) -> Any:
         """Return the value."""
         return value
+
+    def highest(self, values: Tensor) -> Tensor:
+        """Return the values."""
+        return values
 
     def report(self, metrics: dict[str, float], checkpoint: Path | None, best: bool) -> None:
         """Put the checkpoint into the work folder; a reader never sees half a file."""

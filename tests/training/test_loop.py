@@ -209,7 +209,7 @@ def test_a_loss_that_is_no_number_ends_the_run(synthetic_people: Path, tmp_path:
         tmp_path, synthetic_people, optimizer={"type": "SGD", "lr": 1e9}, train__epochs=3
     )
     with pytest.raises(
-        RayposeError, match=r"the loss of epoch \d is (nan|inf); lower optimizer.lr"
+        RayposeError, match=r"epoch \d, step \d: the loss is not finite for .*lower optimizer.lr"
     ):
         train_locally(config, tmp_path / "run")
 

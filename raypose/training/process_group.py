@@ -1,0 +1,61 @@
+"""`GroupRuntime`: a process among several of one torch process group."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed
+from torch import Tensor, nn
+
+from raypose.training.runtime import LocalRuntime
+
+
+class GroupRuntime(LocalRuntime):
+    """One process of a torch process group, which it has joined; rank 0 writes.
+
+    Args:
+        work_dir: as for `LocalRuntime`.
+        device: likewise.
+        resume: likewise.
+    """
+
+    def __init__(
+        self, work_dir: Path, device: torch.device | str | None = None, resume: bool = False
+    ) -> None:
+        super().__init__(work_dir, device, resume)
+        self.rank = torch.distributed.get_rank()
+        self.world_size = torch.distributed.get_world_size()
+
+    def prepare(self, step: nn.Module, sync_bn: bool) -> nn.Module:
+        """Return the step in DDP, with batch statistics over all processes if wanted."""
+        if self.world_size == 1:
+            return step
+        if sync_bn and self.device.type == "cuda":
+            step = nn.SyncBatchNorm.convert_sync_batchnorm(step)
+        ids = [self.device] if self.device.type == "cuda" else None
+        return nn.parallel.DistributedDataParallel(step, device_ids=ids)
+
+    def share_buffers(self, module: nn.Module) -> None:
+        """Give every process rank 0's buffers."""
+        for buffer in module.buffers():
+            torch.distributed.broadcast(buffer, src=0)
+
+    def gather(self, value: Any) -> list[Any] | None:
+        """Collect a value of every process on rank 0."""
+        values: list[Any] | None = [None] * self.world_size if self.rank == 0 else None
+        torch.distributed.gather_object(value, values)
+        return values
+
+    def broadcast(self, value: Any) -> Any:
+        """Return rank 0's value."""
+        values = [value]
+        torch.distributed.broadcast_object_list(values)
+        return values[0]
+
+    def highest(self, values: Tensor) -> Tensor:
+        """Return the highest of each value over all processes."""
+        values = values.clone()
+        torch.distributed.all_reduce(values, torch.distributed.ReduceOp.MAX)
+        return values
