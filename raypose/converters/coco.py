@@ -1,21 +1,18 @@
-"""COCO json of the keypoint task: read, written, and the entries of such a file.
-
-Source of the format: https://cocodataset.org/#format-data. Beside its keys, categories may have
-`flip_indices` and `sigmas`, annotations a `track_id` and images `video` and `frame_id`.
-"""
+"""COCO json of the keypoint task, read and written: a file for each split, and a config."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
 
+from raypose.converters.coco_entries import area, category_entry, image_entry, triples, xywh
 from raypose.converters.formats import Format
-from raypose.converters.labels import Box, Instance, LabelledImage, LabelSet
+from raypose.converters.labels import Box, Instance, LabelledImage, LabelSet, numbered_names
 from raypose.converters.pictures import (
     FilePicture,
     FramePicture,
@@ -24,10 +21,11 @@ from raypose.converters.pictures import (
     picture_name,
     save_pictures,
 )
-from raypose.converters.skeleton_files import SKELETON_FILE, write_skeleton
+from raypose.converters.skeleton_files import SKELETON_FILE, make_skeleton, write_skeleton
 from raypose.datasets.coco_annotations import (
     CocoAnnotations,
     check_order,
+    flat_keypoints,
     pose_categories,
     read_annotations,
     read_json,
@@ -37,66 +35,10 @@ from raypose.datasets.coco_fields import check_fields
 from raypose.errors import ConfigError, DataError
 from raypose.structures import Skeleton
 
-_DIGITS = 3
 _SPLITS = ("train", "val", "test")
 _RECIPE = "examples/openfield"
 _CONFIG = "config.yaml"
 _IMAGES = "images"
-
-
-def category_entry(skeleton: Skeleton, name: str, number: int) -> dict[str, Any]:
-    """Return the entry of `categories` of a kind of instance."""
-    entry = {
-        "id": number,
-        "name": name,
-        "supercategory": name,
-        "keypoints": list(skeleton.keypoint_names),
-        # Counted from 1, as COCO does.
-        "skeleton": [[first + 1, second + 1] for first, second in skeleton.links],
-        "flip_indices": list(skeleton.flip_indices),
-    }
-    if skeleton.sigmas is not None:
-        entry["sigmas"] = list(skeleton.sigmas)
-    return entry
-
-
-def image_entry(
-    name: str,
-    number: int,
-    size: tuple[int, int],
-    video: str | None = None,
-    frame: int | None = None,
-) -> dict[str, Any]:
-    """Return the entry of `images` of a picture of size (w, h)."""
-    entry: dict[str, Any] = {
-        "id": number,
-        "file_name": name,
-        "width": size[0],
-        "height": size[1],
-    }
-    if video is not None and frame is not None:
-        entry.update(video=video, frame_id=frame)
-    return entry
-
-
-def xywh(box: Iterable[float]) -> list[float]:
-    """Return a box xyxy as COCO has it, to a thousandth of a pixel."""
-    left, top, right, bottom = box
-    return [round(value, _DIGITS) for value in (left, top, right - left, bottom - top)]
-
-
-def area(box: list[float]) -> float:
-    """Return the area of a box xywh."""
-    return round(box[2] * box[3], _DIGITS)
-
-
-def triples(points: Iterable[Iterable[float]], third: Iterable[float]) -> list[float]:
-    """Return keypoints as COCO has them: x, y and a third number, one after another."""
-    return [
-        value
-        for (x, y, *_), last in zip(points, third, strict=True)
-        for value in (round(x, _DIGITS), round(y, _DIGITS), last)
-    ]
 
 
 def read_coco(source: Path, images: Path | None = None) -> LabelSet:
@@ -128,6 +70,7 @@ def read_coco(source: Path, images: Path | None = None) -> LabelSet:
     return LabelSet(
         skeleton=skeleton,
         images=[image for part in parts for image in part.images],
+        is_unnamed=parts[0].is_unnamed,
         notes=[note for part in parts for note in part.notes],
     )
 
@@ -226,10 +169,7 @@ def _read_file(path: Path, images: Path | None, split: str | None) -> LabelSet:
     for number, entry in enumerate(categories):
         if "id" not in entry:
             raise DataError(f"{path}: categories.{number}: no id")
-    try:
-        skeleton = skeleton_of(categories, str(path))
-    except ConfigError as error:
-        raise DataError("\n".join(f"{path}: {problem}" for problem in error.problems)) from error
+    skeleton, notes = _skeleton(categories, content["annotations"], path)
     check_order(skeleton, categories, str(path))
     names = {entry["id"]: str(entry.get("name", skeleton.name)) for entry in categories}
     found = read_annotations(content, str(path), skeleton.num_keypoints, clip_boxes=False)
@@ -266,8 +206,38 @@ def _read_file(path: Path, images: Path | None, split: str | None) -> LabelSet:
                 track,
             )
         )
-    notes = [f"{path}: {left_out} crowds or instances without keypoints"] if left_out else []
-    return LabelSet(skeleton=skeleton, images=labelled, notes=notes)
+    if left_out:
+        notes.append(f"{path}: {left_out} crowds or instances without keypoints")
+    is_unnamed = not any(entry.get("keypoints") for entry in categories)
+    return LabelSet(skeleton=skeleton, images=labelled, is_unnamed=is_unnamed, notes=notes)
+
+
+def _skeleton(
+    categories: list[Mapping[str, Any]], annotations: list[Mapping[str, Any]], path: Path
+) -> tuple[Skeleton, list[str]]:
+    """Return the skeleton of a file, and what of it is left out.
+
+    Without names, keypoints are numbered. Links that do not fit, such as those that some files
+    count from 0, are left out: they are drawn and nothing else.
+    """
+    if not any(entry.get("keypoints") for entry in categories):
+        lengths = (
+            len(flat_keypoints(each["keypoints"])) for each in annotations if "keypoints" in each
+        )
+        names = numbered_names(next(lengths, 0) // 3)
+        if not names:
+            raise DataError(f"{path}: annotations: none of them has keypoints")
+        name = categories[0].get("name") if categories else None
+        return make_skeleton(str(name or "object"), names, path), []
+    try:
+        return skeleton_of(categories, str(path)), []
+    except ConfigError as error:
+        problems = [f"{path}: {problem}" for problem in error.problems]
+    try:
+        bare = [{**entry, "skeleton": []} for entry in categories]
+        return skeleton_of(bare, str(path)), [f"links: {problems[0]}"]
+    except ConfigError:
+        raise DataError("\n".join(problems)) from None
 
 
 def _picture(

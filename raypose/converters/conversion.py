@@ -84,6 +84,9 @@ def convert_labels(
     labels = read_labels(source, format, images)
     if skeleton is not None:
         labels = labels.with_skeleton(Skeleton.load(skeleton))
+    elif labels.is_unnamed:
+        note = "the source does not name its keypoints; --skeleton says what they are"
+        labels = replace(labels, notes=[*labels.notes, note])
     lost = [extra for extra in _extras(labels) if extra not in keeps]
     if lost:
         note = f"{', '.join(lost)}: the format {target} cannot say them"

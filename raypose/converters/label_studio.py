@@ -1,113 +1,38 @@
-"""Label Studio: tasks with keypoints and rectangles, read, written, and their parts.
-
-Source of the format: https://labelstud.io/guide/task_format and /guide/predictions. Places and
-sizes are in per cent of the image.
-"""
+"""Label Studio: tasks with keypoints and rectangles, read and written."""
 
 from __future__ import annotations
 
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.etree import ElementTree
-from xml.sax.saxutils import quoteattr
 
 from raypose.converters.checked import list_of, mapping_of, name_of, number_of
 from raypose.converters.formats import Format
 from raypose.converters.grouping import LooseBox, LoosePoint, group_points
+from raypose.converters.label_studio_regions import (
+    IMAGE,
+    KEYPOINTS,
+    RECTANGLES,
+    box_region,
+    labelling_interface,
+    point_region,
+)
 from raypose.converters.labels import Box, LabelledImage, LabelSet
 from raypose.converters.pictures import FilePicture, find_picture, picture_name, save_pictures
 from raypose.converters.skeleton_files import make_skeleton
 from raypose.datasets.coco_annotations import read_json
 from raypose.errors import DataError
-from raypose.structures import Skeleton
 
 _TASKS = "label_studio.json"
 _INTERFACE = "label_studio.xml"
-_KEYPOINTS = "keypointlabels"
-_RECTANGLES = "rectanglelabels"
-_IMAGE = "image"
-_POINT_SIZE = 0.6
-_DIGITS = 4
 # What Label Studio puts before the name of a file that was uploaded.
 _UPLOAD = re.compile(r"^[0-9a-f]{8}-")
-
-
-def labelling_interface(skeleton: Skeleton, categories: Iterable[str]) -> str:
-    """Return the labelling interface of a project for these keypoints and boxes, XML."""
-    points = "".join(
-        f"    <Label value={quoteattr(name)} background='#{r:02x}{g:02x}{b:02x}'/>\n"
-        for name, (r, g, b) in zip(skeleton.keypoint_names, skeleton.keypoint_colors, strict=True)
-    )
-    boxes = "".join(f"    <Label value={quoteattr(name)}/>\n" for name in categories)
-    return (
-        "<View>\n"
-        f'  <Image name="{_IMAGE}" value="$image"/>\n'
-        f'  <RectangleLabels name="box" toName="{_IMAGE}">\n{boxes}  </RectangleLabels>\n'
-        f'  <KeyPointLabels name="keypoint" toName="{_IMAGE}">\n{points}  </KeyPointLabels>\n'
-        "</View>\n"
-    )
-
-
-def box_region(
-    name: str, category: str, xywh: Iterable[float], size: tuple[int, int]
-) -> dict[str, Any]:
-    """Return the region of a rectangle.
-
-    Args:
-        name: its id, that its keypoints refer to.
-        category: what is in it.
-        xywh: left, top, width and height in pixels.
-        size: (w, h) of the image.
-    """
-    left, top, wide, high = xywh
-    across, down = 100 / size[0], 100 / size[1]
-    return {
-        **_region(size),
-        "id": name,
-        "from_name": "box",
-        "type": _RECTANGLES,
-        "value": {
-            "x": round(left * across, _DIGITS),
-            "y": round(top * down, _DIGITS),
-            "width": round(wide * across, _DIGITS),
-            "height": round(high * down, _DIGITS),
-            "rotation": 0,
-            _RECTANGLES: [category],
-        },
-    }
-
-
-def point_region(
-    box: str, keypoint: str, x: float, y: float, size: tuple[int, int]
-) -> dict[str, Any]:
-    """Return the region of a keypoint.
-
-    Args:
-        box: id of its rectangle.
-        keypoint: its name.
-        x: pixels.
-        y: pixels.
-        size: (w, h) of the image.
-    """
-    return {
-        **_region(size),
-        "id": f"{box}-{keypoint}",
-        "parentID": box,
-        "from_name": "keypoint",
-        "type": _KEYPOINTS,
-        "value": {
-            "x": round(x * 100 / size[0], _DIGITS),
-            "y": round(y * 100 / size[1], _DIGITS),
-            "width": _POINT_SIZE,
-            _KEYPOINTS: [keypoint],
-        },
-    }
 
 
 def read_label_studio(source: Path, images: Path | None = None) -> LabelSet:
@@ -192,21 +117,12 @@ def write_label_studio(labels: LabelSet, out: Path, link: bool = False) -> None:
                 for name, (x, y), seen in zip(names, each.keypoints, each.visibility, strict=True)
                 if seen
             ]
-        data = {_IMAGE: f"images/{image.name}"}
+        data = {IMAGE: f"images/{image.name}"}
         tasks.append({"data": data, "annotations": [{"result": result}]})
     (out / _TASKS).write_text(json.dumps(tasks), encoding="utf-8")
     interface = labelling_interface(labels.skeleton, labels.categories())
     (out / _INTERFACE).write_text(interface, encoding="utf-8")
     save_pictures(((i.picture, out / "images" / i.name) for i in labels.images), link)
-
-
-def _region(size: tuple[int, int]) -> dict[str, Any]:
-    return {
-        "to_name": _IMAGE,
-        "original_width": size[0],
-        "original_height": size[1],
-        "image_rotation": 0,
-    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,7 +170,7 @@ def _regions(entry: Mapping[str, Any], where: str) -> list[_Region]:
     for number, item in enumerate(list_of(entry.get("result"), f"{where}: result")):
         region = mapping_of(item, f"{where}: result.{number}")
         kind = region.get("type")
-        if kind not in (_KEYPOINTS, _RECTANGLES):
+        if kind not in (KEYPOINTS, RECTANGLES):
             continue
         if region.get("image_rotation"):
             raise DataError(
@@ -267,7 +183,7 @@ def _regions(entry: Mapping[str, Any], where: str) -> list[_Region]:
             raise DataError(f"{at}.{kind}: one label expected, got {labels}")
         x, y = (number_of(value.get(key), f"{at}.{key}") for key in "xy")
         size = None
-        if kind == _RECTANGLES:
+        if kind == RECTANGLES:
             sides = "width", "height"
             wide, high = (number_of(value.get(key), f"{at}.{key}") for key in sides)
             size = wide, high
@@ -306,7 +222,7 @@ def _loose(
 def _picture_of(task: Mapping[str, Any], folders: list[Path], where: str) -> Path:
     """Return the picture of a task, whatever storage its address is of."""
     data = task["data"]
-    address = data.get(_IMAGE) or next((v for v in data.values() if isinstance(v, str)), "")
+    address = data.get(IMAGE) or next((v for v in data.values() if isinstance(v, str)), "")
     split = urlsplit(str(address))
     local = parse_qs(split.query).get("d")
     path = unquote(local[0] if local else split.path).lstrip("/")

@@ -126,11 +126,13 @@ class LabelSet:
     Attributes:
         skeleton: of all its instances.
         images: in the order of the source.
+        is_unnamed: whether the source does not name its keypoints, so that they are numbered.
         notes: what a reader or writer has left out, for a person to know.
     """
 
     skeleton: Skeleton
     images: list[LabelledImage]
+    is_unnamed: bool = False
     notes: list[str] = field(default_factory=list)
 
     def categories(self) -> list[str]:
@@ -153,11 +155,20 @@ class LabelSet:
     def with_skeleton(self, skeleton: Skeleton) -> LabelSet:
         """Return the same labels with the keypoints of another skeleton, matched by name.
 
-        Keypoints that only the other skeleton has are not labelled.
+        Keypoints that only the other skeleton has are not labelled. Where the source names none,
+        the other skeleton does.
 
         Raises:
-            DataError: if the other skeleton lacks a keypoint.
+            DataError: if the other skeleton lacks a keypoint, or has not as many to name them.
         """
+        if self.is_unnamed:
+            count, wanted_count = self.skeleton.num_keypoints, skeleton.num_keypoints
+            if count != wanted_count:
+                raise DataError(
+                    f"the labels have {count} keypoints without names, the skeleton "
+                    f"{skeleton.name!r} has {wanted_count}"
+                )
+            return replace(self, skeleton=skeleton, is_unnamed=False)
         ours, wanted = self.skeleton.keypoint_names, skeleton.keypoint_names
         strange = [name for name in ours if name not in wanted]
         if strange:
@@ -178,6 +189,11 @@ class LabelSet:
             for image in self.images
         ]
         return replace(self, skeleton=skeleton, images=images)
+
+
+def numbered_names(count: int) -> list[str]:
+    """Return the names of keypoints that a source does not name."""
+    return [f"keypoint_{number}" for number in range(count)]
 
 
 def check_names(images: Sequence[LabelledImage], source: object) -> None:

@@ -17,7 +17,7 @@ import yaml
 
 from raypose.converters.checked import list_of, name_of, number_of, read_yaml
 from raypose.converters.formats import Format
-from raypose.converters.labels import Instance, LabelledImage, LabelSet
+from raypose.converters.labels import Instance, LabelledImage, LabelSet, numbered_names
 from raypose.converters.pictures import FilePicture, save_pictures
 from raypose.converters.skeleton_files import make_skeleton
 from raypose.errors import DataError
@@ -62,7 +62,8 @@ def read_yolo_pose(source: Path, images: Path | None = None) -> LabelSet:
     # Each split numbers its pictures by itself: then the split is part of their names.
     if len({image.name for image in labelled}) < len(labelled):
         labelled = [replace(image, name=f"{image.split}/{image.name}") for image in labelled]
-    return LabelSet(skeleton=skeleton, images=labelled)
+    is_unnamed = not config.get("kpt_names")
+    return LabelSet(skeleton=skeleton, images=labelled, is_unnamed=is_unnamed)
 
 
 def write_yolo_pose(labels: LabelSet, out: Path, link: bool = False) -> None:
@@ -146,7 +147,7 @@ def _skeleton(
     names = [
         name_of(name, f"{path}: kpt_names.{i}")
         for i, name in enumerate(list_of(given, f"{path}: kpt_names"))
-    ] or [f"keypoint_{i}" for i in range(count)]
+    ] or numbered_names(count)
     if len(names) != count:
         raise DataError(f"{path}: kpt_names: {count} names expected, got {len(names)}")
     flips = list_of(config.get("flip_idx"), f"{path}: flip_idx")

@@ -14,6 +14,7 @@ from raypose.config import build_dataset, load_config
 from raypose.converters import convert_labels, read_labels, split_labels
 from raypose.converters.coco import write_coco
 from raypose.errors import DataError
+from raypose.structures import Skeleton
 from tests.converters.samples import (
     FIRST,
     MOUSE,
@@ -133,6 +134,26 @@ def test_written_config_is_ready_to_train(tmp_path: Path) -> None:
     build_dataset(load_config(tmp_path / "all" / "config.yaml"), "train")
 
 
+def test_keypoints_without_names(tmp_path: Path, content: dict[str, Any]) -> None:
+    del content["categories"][0]["keypoints"]
+    labels = read_labels(write(tmp_path, content))
+    assert labels.skeleton.keypoint_names == ("keypoint_0", "keypoint_1")
+    pair = {"name": "pair", "keypoints": ["snout", "tail"]}
+    assert labels.with_skeleton(Skeleton.load(pair)).skeleton.keypoint_names == ("snout", "tail")
+    with pytest.raises(DataError, match=r"2 keypoints without names, the skeleton 'mouse' has 4"):
+        labels.with_skeleton(MOUSE)
+    found = convert_labels(tmp_path / "mice.json", "coco", tmp_path / "out", val_fraction=0)
+    assert found.notes == ["the source does not name its keypoints; --skeleton says what they are"]
+
+
+def test_links_that_do_not_fit_are_left_out(tmp_path: Path, content: dict[str, Any]) -> None:
+    content["categories"][0]["skeleton"] = [[0, 1]]
+    labels = read_labels(write(tmp_path, content))
+    assert labels.skeleton.links == ()
+    assert len(labels.images[0].instances) == 1
+    assert "skeleton.0: two numbers from 1 to 2 expected, got [0, 1]" in labels.notes[0]
+
+
 def test_folder_of_another_skeleton_is_refused(tmp_path: Path, content: dict[str, Any]) -> None:
     write(tmp_path, content, "train.json")
     content["categories"][0]["keypoints"] = ["nose", "tail"]
@@ -152,8 +173,7 @@ def test_folder_of_another_skeleton_is_refused(tmp_path: Path, content: dict[str
         ("annotations", {"bbox": [1, 2, 3]}, "annotation 1: 'bbox' is x, y, width and height"),
         ("annotations", {"image_id": 9}, "annotation 1: no image has the id 9"),
         ("categories", {"keypoints": ["tail", "tail"]}, "mice.json: .*'tail' is there twice"),
-        ("categories", {"keypoints": []}, "mice.json: its categories name no keypoints"),
-        ("categories", {"skeleton": [[1, 5]]}, "mice.json: .*skeleton.0: two numbers from 1 to 2"),
+        ("categories", {"flip_indices": [0]}, r"mice.json: .*flip_indices: each number from 0 to"),
     ],
 )
 def test_broken_file(
@@ -195,3 +215,20 @@ def test_real_files(shared_data: Path, tmp_path: Path, name: str) -> None:
     for ours, theirs in zip(written["annotations"], wanted["annotations"], strict=True):
         np.testing.assert_allclose(ours["keypoints"], theirs["keypoints"], atol=1e-3)
         np.testing.assert_allclose(ours["bbox"], theirs["bbox"], atol=2e-3)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("aic/test_aic", "ak/test_animalkingdom", "animalpose/test_animalpose"),
+        *("ap10k/test_ap10k", "atrw/test_atrw", "coco/test_coco", "cofw/test_cofw"),
+        *("crowdpose/test_crowdpose", "fly/test_fly", "freihand/test_freihand"),
+        *("horse10/test_horse10", "jhmdb/test_jhmdb_sub1", "lapa/test_lapa", "mhp/test_mhp"),
+        *("ochuman/test_ochuman", "onehand10k/test_onehand10k", "rhd/test_rhd", "wflw/test_wflw"),
+        "posetrack18/annotations/test_posetrack18_val",
+    ],
+)
+def test_files_of_public_data_sets(shared_data: Path, tmp_path: Path, name: str) -> None:
+    labels = read_labels(shared_data / "formats" / f"{name}.json")
+    write_coco(labels, tmp_path / "out", link=True)
+    assert_same(read_labels(tmp_path / "out"), labels, atol=1e-3)

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO
 
-from raypose.converters.coco import area, category_entry, image_entry, triples, xywh
+from raypose.converters.coco_entries import area, category_entry, image_entry, triples, xywh
 from raypose.inference.annotation.sinks.answers import Answers, frame_name, is_frame
 from raypose.inference.annotation.table import Row
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
-from raypose.converters.label_studio import box_region, labelling_interface, point_region
+from raypose.converters.label_studio_regions import box_region, labelling_interface, point_region
 from raypose.inference.annotation.sinks.answers import Answers, is_frame
 from raypose.inference.annotation.sinks.coco import box_of, score_of, write_list
 from raypose.inference.annotation.table import Row
