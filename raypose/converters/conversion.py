@@ -9,7 +9,7 @@ from pathlib import Path
 from raypose.converters.formats import FORMATS, Extra, guess_format, reader_of, writer_of
 from raypose.converters.labels import LabelSet, check_names
 from raypose.converters.splits import SplitBy, split_labels
-from raypose.errors import DataError, RayposeError
+from raypose.errors import ConfigError, DataError, RayposeError
 from raypose.structures import Skeleton
 
 
@@ -83,7 +83,7 @@ def convert_labels(
         raise DataError(f"{folder} holds something already; name a new or an empty folder")
     labels = read_labels(source, format, images)
     if skeleton is not None:
-        labels = labels.with_skeleton(Skeleton.load(skeleton))
+        labels = labels.with_skeleton(_load(skeleton))
     elif labels.is_unnamed:
         note = "the source does not name its keypoints; --skeleton says what they are"
         labels = replace(labels, notes=[*labels.notes, note])
@@ -100,6 +100,13 @@ def convert_labels(
         _empty(folder, remove=not was_there)
         raise
     return labels
+
+
+def _load(skeleton: str | Path) -> Skeleton:
+    try:
+        return Skeleton.load(skeleton)
+    except ConfigError as error:
+        raise RayposeError(f"--skeleton: {error}") from error
 
 
 def _empty(folder: Path, remove: bool) -> None:
