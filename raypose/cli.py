@@ -1,4 +1,4 @@
-"""The command `raypose`: train, eval, annotate, serve, manifest, demo, import-mmpose, weights."""
+"""The command `raypose`: train, eval, annotate, serve, manifest, data, weights and others."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import raypose
+from raypose.cli_convert import add_convert_command
+from raypose.cli_data import add_data_commands
 from raypose.errors import ConfigError, RayposeError
 
 # Pictures that `annotate --select uncertain` writes.
@@ -27,13 +29,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: the words after `raypose`, those of the process by default.
 
     Returns:
-        The exit status: 0, 2 for a mistake of the user, 130 after Ctrl-C, 141 when nobody reads on.
+        The exit status: 0, 1 from `data check` for data with errors, 2 for a mistake of the user,
+        130 after Ctrl-C, 141 when nobody reads on.
     """
     options = _parse(arguments)
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
     logging.getLogger("raypose").setLevel(logging.INFO)
     try:
-        options.run(options)
+        status = options.run(options)
     except BrokenPipeError:
         # Who read our output (`| head`) has left; nor can what is still buffered be written.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -44,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
-    return 0
+    return status or 0
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -140,6 +143,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     importer.add_argument("config", type=Path, help="MMPose config, a Python file")
     importer.add_argument("-o", "--out", type=Path, help="YAML to write (standard output)")
+
+    summary = "Convert, check, count and look at labelled data."
+    data = _commands_of(command("data", None, summary))
+    add_convert_command(data)
+    add_data_commands(data)
 
     summary = "List, download, convert and inspect weights."
     _add_weights_commands(command("weights", None, summary))

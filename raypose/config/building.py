@@ -79,7 +79,7 @@ def _combined(section: TrainSplitSection, handed: Mapping[str, Any]) -> dict[str
         whole: dict[str, Any] = {"type": "CombinedDataset"}
         skeleton = getattr(first, "skeleton", None) or handed["skeleton"]
         parts = [first]
-    parts += [_of_skeleton(node, skeleton) for node in section.add]
+    parts += [of_skeleton(node, skeleton) for node in section.add]
     return {**whole, "skeleton": skeleton, "datasets": parts}
 
 
@@ -87,7 +87,7 @@ def _is_combined(node: Mapping[str, Any]) -> bool:
     return str(node["type"]).rsplit(".", 1)[-1] == "CombinedDataset"
 
 
-def _of_skeleton(node: Mapping[str, Any], skeleton: Any) -> Mapping[str, Any]:
+def of_skeleton(node: Mapping[str, Any], skeleton: Any) -> Mapping[str, Any]:
     """Return a dataset that is added, of the skeleton of the others unless it has one itself."""
     entry = DATASETS.get(node["type"])
     own = node.get("skeleton") or node.get("pipeline") or getattr(entry, "default_skeleton", None)

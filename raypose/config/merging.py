@@ -2,7 +2,8 @@
 
 Mappings merge deeply. Lists and scalars replace. A mapping whose `type` is another one replaces
 the one of its base. Bases of one file are on a par: where two set the same key, the file itself
-must decide.
+must decide. A base is a file beside the one that names it, or the name of a config that comes with
+raypose.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from raypose.config.loading import read_file
+from raypose.config.lookup import available_configs, find_config
 from raypose.config.nodes import KeyPath, Node, Problem
 from raypose.errors import did_you_mean
 
@@ -65,6 +67,8 @@ def _bases(path: Path, node: Node, problems: list[Problem]) -> list[tuple[Path, 
             problems.append(Problem(item.mark, (BASE_KEY,), message))
             continue
         file = (path.parent / item.value).resolve()
+        if not file.is_file() and item.value in available_configs():
+            file = find_config(item.value)
         if file.is_file():
             found.append((file, item))
             continue

@@ -3,12 +3,33 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from raypose.datasets.base_dataset import MAX_PROBLEMS, check_problems
+from raypose.datasets.base_dataset import check_problems
 
 _NUMBERS = {int, float}
+
+
+@dataclass(frozen=True, slots=True)
+class FieldProblem:
+    """One field of a COCO file that has the wrong type.
+
+    Attributes:
+        part: `images`, `annotations` or `categories`.
+        position: of the entry in its list, None if the part is no list.
+        entry: what to call the entry: `image 5`, or `images.0` where it has no id.
+        message: what was expected, and what is there.
+    """
+
+    part: str
+    position: int | None
+    entry: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.entry}: {self.message}" if self.entry else self.message
 
 
 def check_fields(content: Any, path: str) -> None:
@@ -24,30 +45,33 @@ def check_fields(content: Any, path: str) -> None:
     Raises:
         DataError: with the entries that are wrong, their keys and what is expected there.
     """
+    check_problems(path, [str(problem) for problem in field_problems(content)])
+
+
+def field_problems(content: Any) -> Iterator[FieldProblem]:
+    """Yield every field of images, annotations and categories that has the wrong type."""
     if not isinstance(content, Mapping):
         return
-    problems: list[str] = []
     for part, fields in _FIELDS.items():
         entries = content.get(part)
         if entries is None:
             continue
         if not isinstance(entries, list):
-            problems.append(f"'{part}' is a list, got {_shown(entries)}")
+            yield FieldProblem(part, None, "", f"'{part}' is a list, got {_shown(entries)}")
             continue
         kind = part.rstrip("s").replace("ie", "y")
         for position, entry in enumerate(entries):
             if not isinstance(entry, Mapping):
-                problems.append(f"{part}.{position}: a mapping expected, got {_shown(entry)}")
+                message = f"a mapping expected, got {_shown(entry)}"
+                yield FieldProblem(part, position, f"{part}.{position}", message)
                 continue
             for key, value in entry.items():
                 check = fields.get(key)
                 if check is not None and not check[1](value):
-                    name = f"{kind} {entry['id']}" if _whole(entry.get("id")) else None
-                    where = name or f"{part}.{position}"
-                    problems.append(f"{where}: '{key}' is {check[0]}, got {_shown(value)}")
-            if len(problems) > MAX_PROBLEMS:
-                break
-    check_problems(path, problems)
+                    named = _whole(entry.get("id"))
+                    where = f"{kind} {entry['id']}" if named else f"{part}.{position}"
+                    message = f"'{key}' is {check[0]}, got {_shown(value)}"
+                    yield FieldProblem(part, position, where, message)
 
 
 def _whole(value: Any) -> bool:

@@ -98,3 +98,16 @@ def test_files_that_inherit_in_a_circle(write: Write, names: tuple[str, ...]) ->
     _, problems = read(Path("exp.yaml").resolve())
     circle = " -> ".join(f"{name}.yaml" for name in (*names, "exp"))
     assert problems == [f"{names[-1]}.yaml:1: _base_: files inherit in a circle: {circle}"]
+
+
+def test_a_base_may_be_the_name_of_a_config_of_raypose(write: Write) -> None:
+    node, problems = read(write("exp.yaml", "_base_: examples/lspet\ndata_root: mine\n"))
+    assert problems == []
+    assert node.plain()["data_root"] == "mine"
+    assert node.plain()["codec"]["type"] == "MSRAHeatmap"
+
+
+def test_a_file_beside_the_config_comes_before_a_name_of_raypose(write: Write) -> None:
+    write("examples/lspet", "a: 1\n")
+    node, _ = read(write("exp.yaml", "_base_: examples/lspet\n"))
+    assert node.plain() == {"a": 1}

@@ -1,0 +1,108 @@
+"""The command `raypose data`: check labelled data, count it, look at it, describe its skeleton."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from raypose.errors import RayposeError
+
+if TYPE_CHECKING:  # commands import what they need when they run
+    from raypose.inspection.sources import Source
+
+AddCommand = Callable[..., argparse.ArgumentParser]
+
+_log = logging.getLogger(__name__)
+_SHOWN_OF_A_KIND = 10
+
+
+def add_data_commands(command: AddCommand) -> None:
+    """Add the commands of `raypose data`.
+
+    Args:
+        command: what adds one, given its name, function and summary.
+    """
+    check = command("check", _check, "Read all labels and images once and say what is wrong.")
+    _add_labels(check)
+    check.add_argument("--json", type=Path, metavar="FILE", help="also write the report as JSON")
+    check.add_argument("--strict", action="store_true", help="warnings count as errors do")
+    check.add_argument("--all", action="store_true", help="list every finding, not ten of a kind")
+    check.add_argument("--workers", type=int, help="processes that read images (one a core)")
+
+
+def _add_labels(parser: argparse.ArgumentParser) -> None:
+    """Add what says whose labels are meant: a config, or COCO files."""
+    parser.add_argument(
+        "data",
+        nargs="+",
+        metavar="CONFIG|FILE.json|key=value",
+        help="a config with overrides, or COCO json files, each a split of its own",
+    )
+    parser.set_defaults(overrides=[])
+    parser.add_argument("--images", metavar="FOLDER", help="of the pictures of json files")
+    parser.add_argument("--skeleton", help="of json files that name no keypoints")
+
+
+def _check(options: argparse.Namespace) -> int:
+    """Print what is wrong; return 1 if that is an error, or anything at all with --strict."""
+    from raypose.inspection.check import check_labels
+    from raypose.inspection.check_report import report_lines, report_record
+
+    source = _read(options)
+    findings = check_labels(source, _count_of_workers(options.workers), show=_log.info)
+    shown = None if options.all else _SHOWN_OF_A_KIND
+    for line in report_lines(source, findings, shown):
+        print(line)
+    if options.json is not None:
+        _write_json(report_record(source, findings), options.json)
+    return int(any(options.strict or finding.severity == "error" for finding in findings))
+
+
+def _read(options: argparse.Namespace) -> Source:
+    """Read the labels of a config or of COCO files.
+
+    Raises:
+        RayposeError: if both are given, several configs, or an option that is for json files.
+    """
+    from raypose.config import load_config
+    from raypose.inspection.sources import read_config_labels, read_file_labels
+    from raypose.structures import Skeleton
+
+    words = [word for word in options.data if not _is_override(word)]
+    overrides = [word for word in options.data if _is_override(word)] + options.overrides
+    files = [word for word in words if word.endswith(".json")]
+    if files:
+        if len(files) < len(words) or overrides:
+            other = [word for word in words if word not in files] + overrides
+            raise RayposeError(f"json files stand alone, without {other[0]!r}")
+        skeleton = None if options.skeleton is None else Skeleton.load(options.skeleton)
+        return read_file_labels(files, skeleton, options.images)
+    for name in ("images", "skeleton"):
+        if getattr(options, name) is not None:
+            raise RayposeError(f"--{name} is for json files; a config says it itself")
+    if len(words) != 1:
+        raise RayposeError(
+            f"one config, or json files, expected; got {len(words)} configs: {words}"
+        )
+    return read_config_labels(load_config(words[0], overrides))
+
+
+def _is_override(word: str) -> bool:
+    return re.match(r"[A-Za-z_][\w.]*=", word) is not None and not Path(word).exists()
+
+
+def _count_of_workers(asked: int | None) -> int:
+    if asked is not None and asked < 1:
+        raise RayposeError(f"--workers is at least 1, got {asked}")
+    return asked or os.cpu_count() or 1
+
+
+def _write_json(record: Any, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,0 +1,1 @@
+"""What is in labelled data and what is wrong with it: checks, numbers, contact sheets."""
