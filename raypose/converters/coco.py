@@ -35,6 +35,7 @@ from raypose.datasets.coco_fields import check_fields
 from raypose.errors import ConfigError, DataError
 from raypose.structures import Skeleton
 
+_DIGITS = 4
 _SPLITS = ("train", "val", "test")
 _RECIPE = "examples/openfield"
 _CONFIG = "config.yaml"
@@ -190,6 +191,9 @@ def _read_file(path: Path, images: Path | None, split: str | None) -> LabelSet:
                 frame=entry.get("frame_id"),
             )
         )
+    # They are single precision here, whose digits beyond these say nothing.
+    keypoints = np.round(found.keypoints.astype(np.float64), _DIGITS)
+    boxes = np.round(found.bboxes.astype(np.float64), _DIGITS)
     left_out = 0
     for index, place in enumerate(found.image_index):
         category = int(found.category_ids[index])
@@ -199,10 +203,10 @@ def _read_file(path: Path, images: Path | None, split: str | None) -> LabelSet:
         track = None if found.track_ids is None else str(found.track_ids[index])
         labelled[place].instances.append(
             Instance.of(
-                found.keypoints[index],
+                keypoints[index],
                 names[category],
                 found.visibility[index],
-                _box_or_none(found.bboxes[index].tolist()),
+                _box_or_none(boxes[index].tolist()),
                 track,
             )
         )
