@@ -28,7 +28,7 @@ from raypose.config.sections import (
 )
 from raypose.config.validation import section_problems
 from raypose.errors import ConfigError
-from raypose.structures import Skeleton
+from raypose.structures import Skeleton, SkeletonError
 
 _SECTIONS = tuple(Experiment.model_fields)
 
@@ -179,7 +179,13 @@ def _skeleton(config: Config, problems: list[Problem]) -> Skeleton | None:
     try:
         return config.skeleton
     except ConfigError as error:
-        problems += [Problem(node.mark, ("skeleton",), line) for line in error.problems]
+        if isinstance(error, SkeletonError) and isinstance(node.value, dict):
+            problems += [
+                Problem(node.nearest(path).mark, ("skeleton", *path), message)
+                for path, message in error.mistakes
+            ]
+        else:
+            problems += [Problem(node.mark, ("skeleton",), line) for line in error.problems]
         return None
 
 

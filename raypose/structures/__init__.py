@@ -6,6 +6,7 @@ from raypose.structures.pose_sample import PoseSample
 from raypose.structures.poses import Poses
 from raypose.structures.skeleton import Skeleton
 from raypose.structures.skeleton_conversion import SkeletonConversion
+from raypose.structures.skeleton_yaml import SkeletonError
 
 __all__ = [
     "CropTransform",
@@ -14,4 +15,5 @@ __all__ = [
     "Poses",
     "Skeleton",
     "SkeletonConversion",
+    "SkeletonError",
 ]

@@ -100,8 +100,16 @@ def test_a_skeleton_file_that_is_not_there(load: Load) -> None:
 
 def test_a_skeleton_file_with_a_mistake(load: Load, write: Write) -> None:
     write("mouse.yaml", "name: mouse\nkeypoints: [nose, nose]\n")
-    with pytest.raises(ConfigError, match=r"exp.yaml:1: skeleton: .*'nose' is there twice"):
+    message = r"exp.yaml:1: skeleton: .*mouse.yaml:2: keypoints.1: 'nose' is there twice"
+    with pytest.raises(ConfigError, match=message):
         load(f"skeleton: mouse.yaml\n{MODEL}")
+
+
+def test_a_mistake_of_a_skeleton_in_the_config_says_its_line(load: Load) -> None:
+    skeleton = "skeleton:\n  name: mouse\n  keypoints: [nose, tail]\n  links:\n    - [nose, tial]\n"
+    message = r"exp.yaml:5: skeleton.links.0: no keypoint is called 'tial'. Did you mean 'tail'\?"
+    with pytest.raises(ConfigError, match=message):
+        load(f"{skeleton}{MODEL}")
 
 
 def test_a_mistake_in_what_a_worker_receives() -> None:

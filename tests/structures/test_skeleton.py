@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pickle
 import re
 from pathlib import Path
 from typing import Any
@@ -87,13 +88,16 @@ def test_unknown_names() -> None:
     [
         ({"keypoints": []}, "mouse: a skeleton needs 'keypoints', a list of names"),
         ({"linkz": []}, "mouse: linkz: unknown key. Did you mean 'links'?"),
-        ({"keypoints": ["a", "a"], "links": []}, "mouse: keypoints: 'a' is there twice"),
+        (
+            {"keypoints": ["a", "a"], "links": []},
+            "mouse: keypoints.1: 'a' is there twice, first as keypoints.0",
+        ),
         (
             {"links": [["snout", "left_eer"]]},
             "mouse: links.0: no keypoint is called 'left_eer'. Did you mean 'left_ear'?",
         ),
         ({"links": [["snout"]]}, "mouse: links.0: two keypoint names, got ['snout']"),
-        ({"sigmas": [0.1]}, "mouse: sigmas: 4 numbers expected, got [0.1]"),
+        ({"sigmas": [0.1]}, "mouse: sigmas: 4 numbers expected, one for each keypoint, got 1"),
         (
             {"keypoints": [{"name": "snout", "swp": "tail"}, "left_ear", "right_ear", "tail"]},
             "mouse: keypoints.0.swp: unknown key. Did you mean 'swap'?",
@@ -132,9 +136,16 @@ def test_unknown_names() -> None:
         ),
         (
             {"keypoints": [{"name": "a", "sigma": "x"}], "links": []},
-            "mouse: keypoints.0.sigma: a number expected, got 'x'",
+            "mouse: keypoints.0.sigma: a number above 0 expected, got 'x'",
         ),
-        ({"sigmas": [1, 2, "x", 4]}, "mouse: sigmas.2: a number expected, got 'x'"),
+        ({"sigmas": [1, 2, "x", 4]}, "mouse: sigmas.2: a number above 0 expected, got 'x'"),
+        ({"sigmas": 0}, "mouse: sigmas: a number above 0 expected, got 0"),
+        ({"weights": [1, 1, -1, 0]}, "mouse: weights.2: a number from 0 expected, got -1"),
+        ({"links": [["snout", "snout"]]}, "mouse: links.0: it leads from 'snout' to itself"),
+        (
+            {"links": [["snout", "tail"], ["tail", "snout"]]},
+            "mouse: links.1: it is there twice, first as links.0",
+        ),
         ({"weights": "heavy"}, "mouse: weights: 4 numbers expected, got 'heavy'"),
     ],
 )
@@ -170,6 +181,12 @@ def test_the_category_of_a_coco_file() -> None:
     assert swapped.sigmas == (0.1, 0.2, 0.2, 0.1)
 
 
+def test_a_link_that_a_category_has_twice_is_one() -> None:
+    links = [[1, 2], [1, 4], [2, 1], [3, 3]]
+    category = {"name": "mouse", "keypoints": MOUSE["keypoints"], "skeleton": links}
+    assert Skeleton.from_coco_category(category).links == ((0, 1), (0, 3))
+
+
 def test_a_category_that_contradicts_itself() -> None:
     with pytest.raises(ConfigError) as caught:
         Skeleton.from_coco_category(
@@ -179,3 +196,62 @@ def test_a_category_that_contradicts_itself() -> None:
         "category 'm': skeleton.0: two numbers from 1 to 2 expected, got [0, 1]",
         "category 'm': flip_indices: each number from 0 to 1 once, got [0, 0]",
     ]
+
+
+FILE = """\
+name: mouse
+keypoints:
+  - snout
+  - {name: left_ear, swap: snout}
+  - right_ear
+  - {name: tail,
+     typo: 1, color: red}
+links:
+  - [snout, left_ear]
+  - [snout,
+     tial]
+  - link: [tail, tail]
+sigmas: [0.1, 0.1, 0.1]
+"""
+
+
+def problems_of_file(tmp_path: Path, text: str) -> list[str]:
+    file = tmp_path / "mouse.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        Skeleton.load(file)
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert again.problems == caught.value.problems
+    return [line.removeprefix(f"{tmp_path}/") for line in caught.value.problems]
+
+
+def test_a_mistake_in_a_file_says_its_line(tmp_path: Path) -> None:
+    assert problems_of_file(tmp_path, FILE) == [
+        "mouse.yaml:7: keypoints.3.typo: unknown key. Did you mean 'type'?",
+        "mouse.yaml:7: keypoints.3.color: three numbers from 0 to 255 expected, got 'red'",
+        "mouse.yaml:10: links.1: no keypoint is called 'tial'. Did you mean 'tail'?",
+        "mouse.yaml:12: links.2: it leads from 'tail' to itself",
+        "mouse.yaml:13: sigmas: 4 numbers expected, one for each keypoint, got 3",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "mouse.yaml: a skeleton needs 'keypoints', a list of names"),
+        ("name: mouse", "mouse.yaml:1: a skeleton needs 'keypoints', a list of names"),
+        ("keypoints: [a]\nlinks: []\nlinks: []", "mouse.yaml:2: links: the key is there twice"),
+        ("keypoints:\n  - a\n  - [b", "mouse.yaml:3: not valid YAML: while parsing a flow"),
+        (
+            "keypoints:\n  - {name: a, swap: b}\n  - b",
+            "mouse.yaml:2: keypoints.0.swap: 'a' mirrors 'b', but 'b' mirrors 'b'",
+        ),
+        (
+            "keypoints:\n  - {name: a, sigma: 1}\n  - {name: b,\n     sigma: -1}",
+            "mouse.yaml:4: keypoints.1.sigma: a number above 0 expected, got -1",
+        ),
+    ],
+)
+def test_a_file_that_is_no_skeleton(tmp_path: Path, text: str, message: str) -> None:
+    (problem,) = problems_of_file(tmp_path, text)
+    assert problem.startswith(message)
