@@ -83,7 +83,7 @@ def evaluate_checkpoint(config: Config, checkpoint: Path) -> dict[str, float]:
             val_batch_size(config, runtime),
             CpuBudget.plan(1, ClusterSize.current().cpus, setting=_CPUS).data_cpus,
         )
-        return evaluate(estimator, feed.val(), val, build_metrics(config), runtime)
+        return evaluate(estimator, feed.val(), val, build_metrics(config), runtime).numbers
 
 
 def _task(config: Config, work_dir: Path, resume: bool) -> TrainTask:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import chain
-from operator import itemgetter
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -13,22 +11,35 @@ import torch
 from raypose.errors import ConfigError, did_you_mean
 from raypose.evaluation.base import BaseMetric
 from raypose.models.estimators.base import BasePoseEstimator
-from raypose.structures import PoseBatch, Poses, PoseSample
+from raypose.structures import PoseBatch, PoseSample
+from raypose.training.answers import Answer
 from raypose.training.runtime import Runtime
 
 _LOWER_IS_BETTER = ("EPE", "NME", "MPJPE", "LOSS", "ERROR")
 _MAIN = ("coco/AP", "coco-wholebody/AP", "PCK", "AUC", "EPE", "NME", "MPJPE")
 
 
-@torch.no_grad()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """What an evaluation found.
+
+    Attributes:
+        numbers: of all metrics, the same on every process.
+        answers: to all samples, in the order of the dataset; None but on rank 0.
+    """
+
+    numbers: dict[str, float]
+    answers: list[Answer] | None
+
+
 def evaluate(
     estimator: BasePoseEstimator,
     batches: Iterable[PoseBatch],
     dataset: Sequence[PoseSample],
     metrics: Sequence[BaseMetric],
     runtime: Runtime,
-) -> dict[str, float]:
-    """Return the numbers of all metrics over a dataset, the same on every process.
+) -> Evaluation:
+    """Predict a dataset, each process its share, and measure the answers of all of them.
 
     Args:
         estimator: in evaluation mode afterwards.
@@ -37,29 +48,62 @@ def evaluate(
         metrics: reset before use.
         runtime: gathers the shares.
     """
+    shares = runtime.gather(predict(estimator, batches, runtime.device))
+    answers = None if shares is None else in_order(shares)
+    numbers = {} if answers is None else measure(answers, dataset, metrics)
+    return Evaluation(numbers=runtime.broadcast(numbers), answers=answers)
+
+
+@torch.no_grad()
+def predict(
+    estimator: BasePoseEstimator, batches: Iterable[PoseBatch], device: torch.device
+) -> list[Answer]:
+    """Return the answers of an estimator, which is in evaluation mode afterwards, to batches."""
     estimator.eval()
-    found: list[tuple[int, dict[str, Any], Any]] = []
+    answers = []
     for batch in batches:
-        poses = estimator.predict(batch.to(runtime.device))
+        poses = estimator.predict(batch.to(device))
         scales = batch.annotations.get("bbox_scale")
-        for place, (index, pose) in enumerate(zip(batch.indices, poses, strict=True)):
-            scale = None if scales is None else scales[place].tolist()
-            found.append((index, pose.to_row(), scale))
-    shares = runtime.gather(found)
-    result: dict[str, float] = {}
-    if shares is not None:
+        answers += [
+            Answer(
+                index=index,
+                poses=pose,
+                bbox_scale=None if scales is None else scales[place].tolist(),
+            )
+            for place, (index, pose) in enumerate(zip(batch.indices, poses, strict=True))
+        ]
+    return answers
+
+
+def in_order(shares: Iterable[Sequence[Answer]]) -> list[Answer]:
+    """Return the answers of all shares in the order of the dataset, each sample once."""
+    return sorted(
+        {answer.index: answer for share in shares for answer in share}.values(),
+        key=lambda answer: answer.index,
+    )
+
+
+def measure(
+    answers: Sequence[Answer], dataset: Sequence[PoseSample], metrics: Sequence[BaseMetric]
+) -> dict[str, float]:
+    """Return the numbers of all metrics.
+
+    Args:
+        answers: to the samples of a dataset.
+        dataset: the annotations.
+        metrics: reset before use.
+    """
+    for metric in metrics:
+        metric.reset()
+    for answer in answers:
+        sample = dataset[answer.index]
+        # OKS suppression weighs instances by the area of the crop they were found in.
+        scale = answer.bbox_scale
+        sample.bbox_scale = None if scale is None else np.asarray(scale, np.float32)
         for metric in metrics:
-            metric.reset()
-        for index, row, scale in sorted(chain.from_iterable(shares), key=itemgetter(0)):
-            sample = dataset[index]
-            # OKS suppression weighs instances by the area of the crop they were found in.
-            sample.bbox_scale = None if scale is None else np.asarray(scale, np.float32)
-            for metric in metrics:
-                metric.update(sample, Poses.from_row(row))
-        for metric in metrics:
-            # Plain floats: numpy's would not be read back from a checkpoint.
-            result.update({name: float(value) for name, value in metric.compute().items()})
-    return runtime.broadcast(result)
+            metric.update(sample, answer.poses)
+    # Plain floats: numpy's would not be read back from a checkpoint.
+    return {name: float(value) for metric in metrics for name, value in metric.compute().items()}
 
 
 def main_metric(metrics: dict[str, float], wanted: str | None) -> str | None:

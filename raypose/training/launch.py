@@ -151,7 +151,7 @@ def evaluate_locally(
     estimator = load_for_evaluation(config, checkpoint).to(runtime.device)
     val = build_dataset(config, "val")
     feed = local_feed(config, validation_order(val), val, val, runtime)
-    return evaluate(estimator, feed.val(), val, build_metrics(config), runtime)
+    return evaluate(estimator, feed.val(), val, build_metrics(config), runtime).numbers
 
 
 def load_for_evaluation(config: Config, checkpoint: Path) -> BasePoseEstimator:

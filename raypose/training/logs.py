@@ -12,9 +12,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy.typing as npt
+
 from raypose.errors import ConfigError
 
 Number = float | int
+Image = npt.NDArray[Any]
 
 
 class RunLog(Protocol):
@@ -22,6 +25,10 @@ class RunLog(Protocol):
 
     def write(self, step: int, numbers: Mapping[str, Number]) -> None:
         """Note numbers after `step` batches of the run."""
+        ...
+
+    def show(self, step: int, name: str, image: Image) -> None:
+        """Note a picture, (H, W, 3) uint8 BGR, after `step` batches of the run."""
         ...
 
     def close(self) -> None:
@@ -51,6 +58,9 @@ class CsvLog:
                 csv.DictWriter(file, self._columns).writerow(row)
         else:
             self._rewrite([*read_csv_log(self._path), row])
+
+    def show(self, step: int, name: str, image: Image) -> None:
+        """Do nothing: a table has no room for pictures."""
 
     def close(self) -> None:
         """Do nothing: every row is in the file already."""
@@ -93,6 +103,10 @@ class TensorBoardLog:
         for name, value in numbers.items():
             self._writer.add_scalar(name, value, step)
         self._writer.flush()
+
+    def show(self, step: int, name: str, image: Image) -> None:
+        """Note a picture under its name."""
+        self._writer.add_image(name, image[..., ::-1], step, dataformats="HWC")
 
     def close(self) -> None:
         """Close the event file."""

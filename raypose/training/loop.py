@@ -38,6 +38,7 @@ from raypose.training.schedules import RunLength, build_schedules, rate_at
 from raypose.training.switches import ModelSwitches
 from raypose.training.train_step import TrainStep
 from raypose.training.update import Updater
+from raypose.training.validation_record import ValidationRecord
 
 logger = logging.getLogger(__name__)
 
@@ -109,6 +110,7 @@ class _Loop:
         self.check = FiniteCheck(options.on_nan, options.max_nan_skips, estimator, runtime)
         self.updater = Updater(options, self.step, self.state, self.check, runtime)
         self.logs: list[RunLog] = []
+        self.record = ValidationRecord(experiment.config, experiment.val_dataset, runtime.work_dir)
         latest = runtime.latest_checkpoint()
         if latest is not None:
             self.state.restore(latest)
@@ -119,6 +121,7 @@ class _Loop:
             if self.runtime.rank == 0:
                 done = self._steps_until(self.state.epoch)
                 self.logs = open_logs(self.options.loggers, self.runtime.work_dir, done)
+                self.record.logs = self.logs
             for log in self.logs:
                 stack.callback(log.close)
             return self._run()
@@ -212,9 +215,10 @@ class _Loop:
         model = state.model if state.ema is None else state.ema.module
         # Each process has its own batch statistics; rank 0's are those that are saved.
         runtime.share_buffers(model)
-        metrics = evaluate(
+        found = evaluate(
             model, experiment.feed.val(), experiment.val_dataset, experiment.metrics, runtime
         )
+        metrics = found.numbers
         name = main_metric(metrics, self.options.save_best)
         best = False
         if name is not None:
@@ -225,7 +229,9 @@ class _Loop:
         if runtime.rank == 0:
             shown = "  ".join(f"{key} {value:.4g}" for key, value in metrics.items())
             logger.info("epoch %d/%d  %s", state.epoch, self.options.epochs, shown)
-            self._log(self._steps_until(state.epoch), {"epoch": state.epoch, **metrics})
+            done = self._steps_until(state.epoch)
+            self._log(done, {"epoch": state.epoch, **metrics})
+            self.record.note(found.answers or [], state.epoch, done, best)
         with tempfile.TemporaryDirectory() as folder:
             path = state.save(Path(folder) / "last.pth") if runtime.rank == 0 else None
             runtime.report({**state.history[-1]}, path, best)

@@ -62,6 +62,7 @@ def draw_poses_3d(
     thickness: int = 3,
     background: tuple[int, int, int] = (250, 248, 246),
     grounded: bool = False,
+    around: Floats | None = None,
 ) -> Image:
     """Draw 3D poses that fill a picture of their own.
 
@@ -74,6 +75,8 @@ def draw_poses_3d(
         background: BGR.
         grounded: put the lowest keypoint of each pose on the floor; poses about their root, as
             lifters give them, do not know where it is.
+        around: (..., K, 3) what the picture has to hold, so that several pictures show poses at
+            one scale; the keypoints themselves by default.
 
     Returns:
         (h, w, 3) uint8 BGR.
@@ -96,7 +99,9 @@ def draw_poses_3d(
     if grounded:
         points = stand_on_ground(points, eye.up)
     view = eye.to_view(points)
-    low, high = view.reshape(-1, 3).min(axis=0), view.reshape(-1, 3).max(axis=0)
+    held = points if around is None else np.asarray(around, np.float64)
+    frame = eye.to_view(held.reshape(-1, 3))
+    low, high = frame.min(axis=0), frame.max(axis=0)
     middle = (low + high) / 2
     radius = max(float(np.linalg.norm(high - low)) / 2, 1e-9)
     scale = 0.44 * min(size) / radius * eye.distance
@@ -107,7 +112,7 @@ def draw_poses_3d(
         depth = np.maximum(eye.distance + relative[..., 2:], 0.1)
         return relative[..., :2] * (scale * radius) / depth + (width / 2, height / 2)
 
-    floor = _floor_grid(points, eye)
+    floor = _floor_grid(held, eye)
     for start, end in project(floor):
         cv2.line(canvas, *_ends(start, end), _darker(background, 0.9), 1, cv2.LINE_AA, _SHIFT)
     pixels = project(view)

@@ -46,7 +46,7 @@ def metrics_of(config: Config, estimator: BasePoseEstimator, world_size: int) ->
         runtime = Share(rank, others, world_size)
         order = sample_order(config, (len(val),), runtime)
         feed = local_feed(config, order, val, val, runtime)
-        result = evaluate(estimator, feed.val(), val, build_metrics(config), runtime)
+        result = evaluate(estimator, feed.val(), val, build_metrics(config), runtime).numbers
     return result
 
 
@@ -125,8 +125,8 @@ def test_metrics_get_samples_in_order_with_the_crop_they_were_found_in(with_scal
     found = evaluate(
         Fixed().train(), batches(with_scale), dataset, [recorder], LocalRuntime(Path())
     )
-    assert found == {"count": 4.0}
-    assert type(found["count"]) is float  # numpy's floats cannot be read back safely
+    assert found.numbers == {"count": 4.0}
+    assert type(found.numbers["count"]) is float  # numpy's floats cannot be read back safely
     assert [index for index, _, _ in recorder.seen] == [0, 1, 2, 3]
     for index, scale, poses in recorder.seen:
         assert poses.keypoints.tolist() == [[[index, index]]]

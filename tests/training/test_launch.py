@@ -33,7 +33,15 @@ def test_a_run_leaves_files_that_say_all_about_it(synthetic_people: Path, tmp_pa
     config = load_experiment(tmp_path, synthetic_people)
     metrics = train_locally(config, tmp_path / "run")
     names = {path.name for path in (tmp_path / "run").iterdir()}
-    assert names == {"config.yaml", "last.pth", "best.pth", "metrics.json", "log.csv"}
+    assert names == {
+        "config.yaml",
+        "last.pth",
+        "best.pth",
+        "metrics.json",
+        "log.csv",
+        "val_predictions.parquet",
+        "samples",
+    }
     kept = load_config(tmp_path / "run" / "config.yaml").data
     assert kept == {**config.data, "import_paths": kept["import_paths"]}
     assert set(config.data["import_paths"]) < set(kept["import_paths"])

@@ -1,4 +1,4 @@
-"""Charts: round ticks, and points where they belong in the SVG."""
+"""Charts: points where they belong in the SVG."""
 
 from __future__ import annotations
 
@@ -8,31 +8,8 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from raypose.visualization import Chart
-from raypose.visualization.charts import nice_ticks
 
 SVG = "{http://www.w3.org/2000/svg}"
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "expected"),
-    [
-        (0.0, 1.0, [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]),
-        (0.03, 0.27, [0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3]),
-        (1, 14, [0, 5, 10, 15]),
-        (-3, 3, [-4, -2, 0, 2, 4]),
-    ],
-)
-def test_ticks_are_round_and_span_the_values(
-    low: float, high: float, expected: list[float]
-) -> None:
-    assert nice_ticks(low, high) == pytest.approx(expected)
-
-
-@pytest.mark.parametrize("value", [0.0, 5.0, 1e-7, -2e9])
-def test_ticks_of_a_constant(value: float) -> None:
-    ticks = nice_ticks(value, value)
-    assert len(ticks) >= 2
-    assert ticks[0] <= value <= ticks[-1]
 
 
 def points_of(svg: str) -> list[list[tuple[float, float]]]:
@@ -73,3 +50,21 @@ def test_gaps_are_skipped_and_an_empty_chart_says_so() -> None:
 def test_one_point_is_enough() -> None:
     svg = Chart(title="x", x_label="e", series={"a": [(1, 0.5)]}).to_svg()
     assert len(list(ET.fromstring(svg).iter(f"{SVG}circle"))) == 1
+
+
+def test_factors_are_equally_far_apart_on_a_log_axis() -> None:
+    points = [(0, 1.0), (1, 10.0), (2, 100.0)]
+    chart = Chart(title="x", x_label="e", series={"a": points}, log=True)
+    ((_, y0), (_, y1), (_, y2)) = points_of(chart.to_svg())[0]
+    assert y0 - y1 == pytest.approx(y1 - y2, abs=0.2)
+    # Nothing at or below 0 has a place there.
+    zero = Chart(title="x", x_label="e", series={"a": [(0, 0.0), (1, 10.0), (2, 20.0)]}, log=True)
+    ((_, y0), (_, y1), (_, y2)) = points_of(zero.to_svg())[0]
+    assert y0 - y1 == pytest.approx(y1 - y2, abs=0.2)
+
+
+def test_neighbours_of_a_long_line_become_their_mean() -> None:
+    chart = Chart(title="x", x_label="e", series={"a": [(i, float(i % 2)) for i in range(4000)]})
+    (line,) = points_of(chart.to_svg())
+    assert len(line) == 400
+    assert len({y for _, y in line}) == 1

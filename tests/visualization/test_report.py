@@ -11,26 +11,31 @@ import cv2
 import numpy as np
 import pytest
 
-from raypose.structures import Poses, Skeleton
 from raypose.visualization import (
+    Badge,
     Chart,
+    Charts,
     Command,
+    Commands,
     Example,
+    Facts,
+    Gallery,
+    Histogram,
     Number,
+    Numbers,
     Report,
     Stage,
+    Table,
+    Timeline,
     write_report,
 )
 
-COCO = Skeleton.load("coco")
 
-
-def example(score: float | None, caption: str, with_truth: bool = True) -> Example:
-    keypoints = np.random.default_rng(0).uniform(20, 200, (1, 17, 2)).astype(np.float32)
-    poses = Poses(keypoints=keypoints, keypoint_scores=np.ones((1, 17), np.float32))
+def example(oks: float | None, caption: str, names: tuple[str, ...] = ("prediction",)) -> Example:
     image = np.full((240, 320, 3), 90, np.uint8)
-    truth = poses if with_truth else None
-    return Example(image=image, prediction=poses, truth=truth, caption=caption, score=score)
+    image[100:140, 100:200] = (20, 200, 20)
+    badge = None if oks is None else Badge.of_oks(oks)
+    return Example(views=[(name, image) for name in names], caption=caption, badge=badge)
 
 
 @pytest.fixture
@@ -38,16 +43,51 @@ def report() -> Report:
     return Report(
         title="demo <1>",
         summary="Trained & shown.",
-        skeleton=COCO,
-        numbers=[Number(label="AP", value="0.713", note="COCO"), Number(label="EPE", value="4.2")],
-        stages=[
-            Stage(name="Drew", seconds=9.24, detail="850 pictures"),
-            Stage(name="Trained", seconds=131.0),
+        parts=[
+            Numbers(
+                [
+                    Number(label="AP", value="0.713", note="COCO"),
+                    Number(label="EPE", value="4.2"),
+                ]
+            ),
+            Timeline(
+                [
+                    Stage(name="Drew", seconds=9.24, detail="850 pictures"),
+                    Stage(name="Trained", seconds=131.0),
+                    Stage(name="Slept", seconds=7200.0),
+                ]
+            ),
+            Charts(
+                "Training",
+                [
+                    Chart(title="Loss", x_label="epoch", series={"loss": [(1, 1.0), (2, 0.4)]}),
+                    Histogram(title="Errors", x_label="px", values=[1.0, 2.0]),
+                ],
+            ),
+            Table(
+                heading="Keypoints & errors",
+                about="of <all>",
+                columns=["keypoint", "labels", "mean px"],
+                rows=[("nose", [12, 2.5]), ("tail", [0, None]), ("all", [12, 5.0])],
+                bars=["mean px"],
+            ),
+            Gallery(
+                heading="Worst",
+                about="Lowest OKS first.",
+                examples=[
+                    example(0.91, "val/1.jpg", ("prediction", "truth")),
+                    example(0.62, "val/2.jpg"),
+                    example(0.31, "val/3.jpg", ("prediction", "truth")),
+                ],
+            ),
+            Facts(
+                heading="Config",
+                facts={"Model": "HRNet", "Nothing": ""},
+                text_name="All of it",
+                text="a: <1>",
+            ),
+            Commands([Command(line="curl -F image=@a.jpg http://x && echo", about="Ask it")]),
         ],
-        charts=[Chart(title="Loss", x_label="epoch", series={"loss": [(1, 1.0), (2, 0.4)]})],
-        examples=[example(0.91, "val/1.jpg"), example(0.62, "val/2.jpg", with_truth=False)],
-        worst=[example(0.31, "val/3.jpg")],
-        commands=[Command(line="curl -F image=@a.jpg http://x && echo", about="Ask it")],
         footer="seed 0",
     )
 
@@ -61,10 +101,24 @@ def test_everything_is_on_the_page(report: Report, tmp_path: Path) -> None:
     text = " ".join(" ".join(page_of(path).itertext()).split())
     for expected in (
         "demo <1>", "Trained & shown.", "AP", "0.713", "EPE", "4.2", "9.2 s", "2 min 11 s",
-        "2 min 20 s in all", "850 pictures", "Loss", "val/1.jpg", "val/2.jpg", "val/3.jpg",
+        "2 h 0 min", "2 h 2 min in all", "850 pictures", "Loss", "Errors",
+        "val/1.jpg", "val/2.jpg", "val/3.jpg",
         "OKS 0.91", "OKS 0.62", "OKS 0.31", "curl -F image=@a.jpg http://x && echo", "seed 0",
+        "Keypoints & errors", "of <all>", "nose 12 2.5", "tail 0 -", "Model HRNet", "a: <1>",
     ):  # fmt: skip
         assert expected in text
+    assert "Nothing" not in text
+
+
+def test_bars_of_a_table_are_shares_of_the_largest(report: Report, tmp_path: Path) -> None:
+    page = page_of(write_report(report, tmp_path / "report.html"))
+    bars = [
+        i.attrib["style"]
+        for span in page.iter("span")
+        if span.get("class") == "meter"
+        for i in span
+    ]
+    assert bars == ["width:50.0%", "width:100.0%"]
 
 
 def test_pictures_are_inside_and_can_be_decoded(report: Report, tmp_path: Path) -> None:
@@ -77,7 +131,7 @@ def test_pictures_are_inside_and_can_be_decoded(report: Report, tmp_path: Path) 
         decoded = cv2.imdecode(np.frombuffer(base64.b64decode(data), np.uint8), cv2.IMREAD_COLOR)
         assert decoded is not None
         assert decoded.shape == (240, 320, 3)
-        assert decoded.std() > 3  # the pose is drawn on the plain grey
+        assert decoded.std() > 3
 
 
 def test_nothing_is_fetched_or_run(report: Report, tmp_path: Path) -> None:
@@ -101,11 +155,8 @@ def test_badges_follow_the_score(report: Report, tmp_path: Path) -> None:
 
 
 def test_large_pictures_are_shrunk(tmp_path: Path) -> None:
-    poses = Poses.empty(17)
-    image = np.zeros((1500, 3000, 3), np.uint8)
-    report = Report(
-        title="t", summary="", skeleton=COCO, examples=[Example(image=image, prediction=poses)]
-    )
+    large = Example(views=[("whole", np.zeros((1500, 3000, 3), np.uint8))])
+    report = Report(title="t", summary="", parts=[Gallery(heading="g", examples=[large])])
     page = page_of(write_report(report, tmp_path / "r.html"))
     (picture,) = page.iter("img")
     data = base64.b64decode(picture.attrib["src"].partition(",")[2])
@@ -115,5 +166,15 @@ def test_large_pictures_are_shrunk(tmp_path: Path) -> None:
 
 
 def test_empty_parts_are_left_out(tmp_path: Path) -> None:
-    page = page_of(write_report(Report(title="t", summary="s", skeleton=COCO), tmp_path / "r.html"))
+    parts = [
+        Numbers([]),
+        Timeline([]),
+        Charts("c", []),
+        Table(heading="t", columns=["a"], rows=[]),
+        Gallery(heading="g", examples=[]),
+        Facts(heading="f", facts={}),
+        Commands([]),
+    ]
+    page = page_of(write_report(Report(title="t", summary="s", parts=parts), tmp_path / "r.html"))
     assert not list(page.iter("section"))
+    assert [path.name for path in tmp_path.iterdir()] == ["r.html"]

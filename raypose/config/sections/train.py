@@ -100,12 +100,14 @@ class TrainSection(Section):
         freeze: parts of the model that do not learn, by name or pattern such as `backbone.*`; their
             batch norms keep their statistics.
         early_stop: end the run when it gets no better, null to go through all epochs.
-        on_nan: what becomes of a step whose loss or gradient is not finite. `stop` names its samples
-            and ends the run at the next log line; `skip` leaves the step out, names them in the
-            log, and waits for the device in each step.
+        on_nan: what becomes of a step whose loss or gradient is not finite. `stop` names its
+            samples and ends the run at the next log line; `skip` leaves the step out, names them in
+            the log, and waits for the device in each step.
         max_nan_skips: steps left out one after the other before the run ends all the same.
         loggers: where numbers go every `log_every` steps and after each validation: `csv`
             (`log.csv` in the work folder), `tensorboard`.
+        sample_pictures: samples of the validation set, always the same ones, that are drawn beside
+            their labels at each validation: `samples/epoch_N.jpg` in the work folder.
     """
 
     epochs: PositiveInt = 210
@@ -131,3 +133,4 @@ class TrainSection(Section):
     on_nan: Literal["stop", "skip"] = "stop"
     max_nan_skips: PositiveInt = 10
     loggers: list[Literal["csv", "tensorboard"]] = Field(default_factory=lambda: ["csv"])
+    sample_pictures: Count = 8
