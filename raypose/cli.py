@@ -16,6 +16,7 @@ from typing import Any
 import raypose
 from raypose.cli_convert import add_convert_command
 from raypose.cli_data import add_data_commands
+from raypose.cli_skeleton import add_skeleton_commands
 from raypose.errors import ConfigError, RayposeError
 
 # Pictures that `annotate --select uncertain` writes.
@@ -148,6 +149,8 @@ def _parser() -> argparse.ArgumentParser:
     data = _commands_of(command("data", None, summary))
     add_convert_command(data)
     add_data_commands(data)
+    summary = "Make and complete the description of keypoints."
+    add_skeleton_commands(_commands_of(data("skeleton", None, summary)))
 
     summary = "List, download, convert and inspect weights."
     _add_weights_commands(command("weights", None, summary))

@@ -1,4 +1,4 @@
-"""The command `raypose data`: check labelled data, count it, look at it, describe its skeleton."""
+"""The commands of `raypose data` that read labelled data: check it, count it, look at it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from raypose.errors import RayposeError
+from raypose.errors import DataError, RayposeError
 
 if TYPE_CHECKING:  # commands import what they need when they run
+    from raypose.config import Config
     from raypose.inspection.sources import Source
 
 AddCommand = Callable[..., argparse.ArgumentParser]
@@ -23,17 +24,22 @@ _SHOWN_OF_A_KIND = 10
 
 
 def add_data_commands(command: AddCommand) -> None:
-    """Add the commands of `raypose data`.
+    """Add `check` and `stats` to the commands of `raypose data`.
 
     Args:
         command: what adds one, given its name, function and summary.
     """
     check = command("check", _check, "Read all labels and images once and say what is wrong.")
     _add_labels(check)
-    check.add_argument("--json", type=Path, metavar="FILE", help="also write the report as JSON")
+    _add_json(check)
     check.add_argument("--strict", action="store_true", help="warnings count as errors do")
     check.add_argument("--all", action="store_true", help="list every finding, not ten of a kind")
     check.add_argument("--workers", type=int, help="processes that read images (one a core)")
+
+    summary = "Count what is labelled in each split and source, and how large it is."
+    stats = command("stats", _stats, summary)
+    _add_labels(stats)
+    _add_json(stats)
 
 
 def _add_labels(parser: argparse.ArgumentParser) -> None:
@@ -49,12 +55,16 @@ def _add_labels(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--skeleton", help="of json files that name no keypoints")
 
 
+def _add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write this as JSON")
+
+
 def _check(options: argparse.Namespace) -> int:
     """Print what is wrong; return 1 if that is an error, or anything at all with --strict."""
     from raypose.inspection.check import check_labels
     from raypose.inspection.check_report import report_lines, report_record
 
-    source = _read(options)
+    source, _ = _read(options)
     findings = check_labels(source, _count_of_workers(options.workers), show=_log.info)
     shown = None if options.all else _SHOWN_OF_A_KIND
     for line in report_lines(source, findings, shown):
@@ -64,8 +74,30 @@ def _check(options: argparse.Namespace) -> int:
     return int(any(options.strict or finding.severity == "error" for finding in findings))
 
 
-def _read(options: argparse.Namespace) -> Source:
-    """Read the labels of a config or of COCO files.
+def _stats(options: argparse.Namespace) -> None:
+    """Print how much is labelled, of what, and how large.
+
+    Raises:
+        DataError: if an annotation file cannot be read.
+    """
+    from raypose.inspection.statistics import source_statistics
+    from raypose.inspection.statistics_report import statistics_lines
+
+    source, config = _read(options)
+    statistics = source_statistics(source, config)
+    for line in statistics_lines(statistics):
+        print(line)
+    if options.json is not None:
+        _write_json(statistics, options.json)
+    broken = [found for found in source.findings if found.kind == "annotation-file"]
+    if broken:
+        raise DataError("\n".join(f"{found.file}: {found.message}" for found in broken))
+    if source.findings:
+        _log.info("%d entries were passed over; see raypose data check", len(source.findings))
+
+
+def _read(options: argparse.Namespace) -> tuple[Source, Config | None]:
+    """Read the labels of a config, or of COCO files without one.
 
     Raises:
         RayposeError: if both are given, several configs, or an option that is for json files.
@@ -82,7 +114,7 @@ def _read(options: argparse.Namespace) -> Source:
             other = [word for word in words if word not in files] + overrides
             raise RayposeError(f"json files stand alone, without {other[0]!r}")
         skeleton = None if options.skeleton is None else Skeleton.load(options.skeleton)
-        return read_file_labels(files, skeleton, options.images)
+        return read_file_labels(files, skeleton, options.images), None
     for name in ("images", "skeleton"):
         if getattr(options, name) is not None:
             raise RayposeError(f"--{name} is for json files; a config says it itself")
@@ -90,7 +122,8 @@ def _read(options: argparse.Namespace) -> Source:
         raise RayposeError(
             f"one config, or json files, expected; got {len(words)} configs: {words}"
         )
-    return read_config_labels(load_config(words[0], overrides))
+    config = load_config(words[0], overrides)
+    return read_config_labels(config), config
 
 
 def _is_override(word: str) -> bool:

@@ -82,6 +82,27 @@ def test_a_config_is_checked_with_overrides(
     assert f"{synthetic_people}/none.json: No such file" in capsys.readouterr().out
 
 
+def test_stats_prints_numbers_and_writes_them(
+    labels: tuple[Content, Content], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = write_labels(tmp_path, train=labels[0], val=labels[1])
+    assert main(["data", "stats", *files, "--json", str(tmp_path / "numbers.json")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == [f"train: {files[0]}", "  images                40"]
+    numbers = json.loads((tmp_path / "numbers.json").read_text())
+    assert numbers["splits"]["val"]["instances"] == 10
+
+
+def test_stats_of_a_file_that_is_not_there_end_with_2(
+    labels: tuple[Content, Content], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (file,) = write_labels(tmp_path, train=labels[0])
+    assert main(["data", "stats", file, str(tmp_path / "none.json")]) == 2
+    output = capsys.readouterr()
+    assert output.out.startswith(f"train: {file}\n")
+    assert f"{tmp_path}/none.json: No such file" in output.err
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

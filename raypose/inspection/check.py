@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from raypose.inspection.boxes import check_boxes
+from raypose.inspection.boxes import check_areas, check_boxes
 from raypose.inspection.finding import KINDS, Finding
 from raypose.inspection.image_facts import read_all_image_facts
 from raypose.inspection.images import check_images
@@ -23,6 +23,7 @@ from raypose.inspection.swapped_sides import check_swapped_sides
 
 _CHECKS_OF_LABELS: tuple[Callable[[Labels], Iterable[Finding]], ...] = (
     check_boxes,
+    check_areas,
     check_keypoint_places,
     check_visibility,
     check_never_labelled,

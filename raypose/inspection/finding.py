@@ -28,6 +28,7 @@ KINDS: dict[str, tuple[Severity, str]] = {
     "keypoint-outside-box": ("warning", "labelled keypoints far outside their box"),
     "visibility": ("warning", "visibilities that contradict the rest"),
     "never-labelled": ("warning", "keypoints that no instance has"),
+    "no-area": ("warning", "annotations without an area, for which OKS is not defined"),
     "swapped-sides": ("warning", "left and right that look exchanged"),
     "limb-length": ("warning", "limbs that are too long for the rest of the pose"),
     "same-instance": ("warning", "instances that are labelled twice"),

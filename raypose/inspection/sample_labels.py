@@ -46,7 +46,9 @@ def read_sample_labels(
         areas.append(unknown[:, 0] if sample.areas is None else sample.areas)
         keypoints.append(sample.keypoints[..., :2])
         visible = sample.keypoints_visible
-        visibility.append(np.ones(sample.keypoints.shape[:2]) if visible is None else visible)
+        seen = np.ones(sample.keypoints.shape[:2]) if visible is None else np.asarray(visible) > 0
+        # Samples do not say which of their keypoints are hidden.
+        visibility.append(2.0 * seen)
     K = skeleton.num_keypoints
     return Labels(
         split=split,

@@ -34,10 +34,12 @@ class Sigmas:
     Attributes:
         values: (K,) sigmas.
         repeats: (K,) instances in which the keypoint was labelled twice or more.
+        boxes_as_areas: instances whose area is not annotated, for which 0.53 of the box stands.
     """
 
     values: Floats
     repeats: npt.NDArray[np.int64]
+    boxes_as_areas: int
 
 
 def estimate_sigmas(all_labels: Sequence[Labels]) -> Sigmas:
@@ -52,9 +54,14 @@ def estimate_sigmas(all_labels: Sequence[Labels]) -> Sigmas:
         all_labels: one for each person who labelled, or each round of labelling.
 
     Raises:
-        DataError: if a keypoint has fewer than `LEAST_REPEATS` repeated labels, or all of its
-            labels are the same.
+        DataError: if there is nothing that is labelled twice, a keypoint has fewer than
+            `LEAST_REPEATS` repeated labels, or all of its labels are the same.
     """
+    if len(all_labels) < 2:
+        raise DataError(
+            "OKS sigmas are how far labels of the same keypoint differ: give two files or more, "
+            "in which the same images were labelled by different people or at different times"
+        )
     names = all_labels[0].skeleton.keypoint_names
     for labels in all_labels[1:]:
         if labels.skeleton.keypoint_names != names:
@@ -64,10 +71,14 @@ def estimate_sigmas(all_labels: Sequence[Labels]) -> Sigmas:
             )
     total, freedom = np.zeros(len(names)), np.zeros(len(names))
     repeats = np.zeros(len(names), np.int64)
+    boxes = 0
     for members in _same_instances(all_labels):
         points = np.stack([labels.keypoints[row] for labels, row in members])
-        seen = np.stack([labels.labelled[row] for labels, row in members])
-        area = float(np.mean([_area(labels, row) for labels, row in members]))
+        seen = np.stack([labels.visibility[row] > 0 for labels, row in members])
+        area, is_of_box = _area(members)
+        if not area > 0:
+            continue  # the scale of OKS is not known
+        boxes += is_of_box
         count = seen.sum(axis=0)
         mean = (points * seen[..., None]).sum(axis=0) / np.maximum(count, 1)[:, None]
         squares = (((points - mean) ** 2).sum(axis=2) * seen).sum(axis=0)
@@ -76,7 +87,7 @@ def estimate_sigmas(all_labels: Sequence[Labels]) -> Sigmas:
         freedom[use] += count[use] - 1
         repeats += use
     _check(names, repeats, total)
-    return Sigmas(values=np.sqrt(total / freedom), repeats=repeats)
+    return Sigmas(values=np.sqrt(total / freedom), repeats=repeats, boxes_as_areas=boxes)
 
 
 def _check(names: Sequence[str], repeats: npt.NDArray[np.int64], total: Floats) -> None:
@@ -121,17 +132,22 @@ def _rows_by_image(labels: Labels) -> dict[str, list[int]]:
 
 def _apart(one: Labels, i: int, other: Labels, j: int) -> float:
     """Return the mean distance of two poses in diagonals of the first."""
-    both = one.labelled[i] & other.labelled[j]
+    ours, theirs = one.visibility[i] > 0, other.visibility[j] > 0
+    both = ours & theirs
     if both.sum() == 0:
         return 2 * _FAR
-    points = one.keypoints[i, one.labelled[i]]
+    points = one.keypoints[i, ours]
     extent = max(float(np.linalg.norm(np.ptp(points, axis=0))), 1.0)
     gaps = np.linalg.norm(one.keypoints[i, both] - other.keypoints[j, both], axis=1)
     return min(float(gaps.mean()) / extent, 2 * _FAR)
 
 
-def _area(labels: Labels, row: int) -> float:
-    area = float(labels.areas[row])
-    if not area > 0:
-        area = _AREA_OF_BOX * float(labels.box_sizes()[row].prod())
-    return max(area, 1.0)
+def _area(members: Sequence[tuple[Labels, int]]) -> tuple[float, bool]:
+    """Return the mean area of the labels of an instance, and whether it is that of their boxes."""
+    areas = np.array([labels.areas[row] for labels, row in members])
+    annotated = areas[areas > 0]
+    if len(annotated):
+        return float(annotated.mean()), False
+    corners = np.array([labels.boxes[row].reshape(2, 2) for labels, row in members])
+    boxes = (corners[:, 1] - corners[:, 0]).prod(axis=1)
+    return _AREA_OF_BOX * float(boxes.mean()), True

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from raypose.datasets.coco_annotations import pose_categories, read_json
-from raypose.errors import ConfigError, DataError, did_you_mean
-from raypose.inspection.sigmas import Sigmas
+from raypose.errors import DataError, did_you_mean
 from raypose.structures import Skeleton
 
 
@@ -44,42 +44,31 @@ def category_skeleton(path: str | Path, category: str | None = None) -> Skeleton
     return Skeleton.from_coco_category(found[0 if category is None else names.index(category)])
 
 
-def skeleton_text(skeleton: Skeleton, sigmas: Sigmas | None = None) -> str:
+def skeleton_text(skeleton: Skeleton, comments: Sequence[str] = ()) -> str:
     """Return the YAML of a skeleton, a line for each keypoint and each limb.
 
     Args:
         skeleton: what to write.
-        sigmas: measured ones, in place of its own.
-
-    Raises:
-        ConfigError: if what was written does not load; it would be a bug.
+        comments: lines at the top.
     """
     definition = skeleton.to_dict()
-    lines = [f"name: {_flow(definition['name'])}", "keypoints:"]
-    for index, keypoint in enumerate(definition["keypoints"]):
-        entry = {key: value for key, value in keypoint.items() if key != "weight"}
+    lines = [f"# {comment}" for comment in comments]
+    lines += [f"name: {_flow(definition['name'])}", "keypoints:"]
+    weighted = set(skeleton.keypoint_weights) != {1.0}
+    for keypoint in definition["keypoints"]:
+        entry = {key: value for key, value in keypoint.items() if key != "weight" or weighted}
         if entry["swap"] == entry["name"]:
             del entry["swap"]
-        if sigmas is not None:
-            entry["sigma"] = round(float(sigmas.values[index]), 4)
         lines.append(f"  - {_flow(entry)}")
     if definition["links"]:
         lines.append("links:")
         lines += [f"  - {_flow(link)}" for link in definition["links"]]
-    if sigmas is not None:
-        count = int(sigmas.repeats.min())
-        lines.insert(0, f"# sigmas: from labels that were repeated, at least {count} a keypoint")
-    elif skeleton.sigmas is None:
-        lines.insert(0, "# Without sigmas OKS, and with it CocoMetric, is not defined.")
-    text = "\n".join(lines) + "\n"
-    if Skeleton.load(yaml.safe_load(text)).keypoint_names != skeleton.keypoint_names:
-        raise ConfigError(f"the skeleton '{skeleton.name}' cannot be written as YAML")
-    return text
+    return "\n".join(lines) + "\n"
 
 
 def _flow(value: Any) -> str:
     """Return a value as YAML on one line."""
     text = yaml.safe_dump(
-        value, default_flow_style=True, sort_keys=False, width=10_000, allow_unicode=True
+        value, default_flow_style=True, sort_keys=False, width=10**6, allow_unicode=True
     )
     return text.removesuffix("\n").removesuffix("...").strip()

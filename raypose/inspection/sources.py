@@ -144,7 +144,10 @@ def _read_dataset(
         return
     own = getattr(dataset, "skeleton", skeleton)
     if isinstance(dataset, BaseMocapDataset):
-        source.notes.append(f"{split}: {file} is read and sound; motion capture has no pictures")
+        source.notes.append(
+            f"{split}: {file}, {len(dataset)} samples, is read and sound; motion capture has no "
+            "pictures"
+        )
     elif own is None:
         source.notes.append(f"{split}: {node['type']} has no skeleton; its labels are not checked")
     else:

@@ -147,10 +147,28 @@ _OTHER_SIDE = dict(
 def _mirror(index: int, names: list[str]) -> int:
     """Return the partner by name, `left...` with `right...`; a keypoint without one is its own."""
     for side in _SIDES:
-        partner = side.sub(lambda found: _OTHER_SIDE[found[0]], names[index])
+        partner = _of_other_side(side, names[index])
         if partner in names and partner != names[index]:
             return names.index(partner)
     return index
+
+
+def side_of(name: str, partner: str) -> str | None:
+    """Return the side of a keypoint, `left` or `right`, None if its name does not tell it.
+
+    Args:
+        name: of the keypoint.
+        partner: name of its partner in a mirror.
+    """
+    for side in _SIDES:
+        found = side.search(name)
+        if found is not None and name != partner == _of_other_side(side, name):
+            return "left" if found[0].lower().startswith("l") else "right"
+    return None
+
+
+def _of_other_side(side: re.Pattern[str], name: str) -> str:
+    return side.sub(lambda found: _OTHER_SIDE[found[0]], name)
 
 
 def _links(

@@ -179,6 +179,11 @@ def picture_saved_again(content: Content, folder: Path) -> None:
     cv2.imwrite(str(folder / "train6.png"), np.asarray(picture) // 4 * 4 + 1)
 
 
+def no_area(content: Content, folder: Path) -> None:
+    content["categories"][0]["sigmas"] = [0.05] * 8
+    del content["annotations"][4]["area"]
+
+
 def picture_in_both_splits(content: Content, folder: Path) -> None:
     (folder / "train5.png").write_bytes((folder / "val3.png").read_bytes())
 
@@ -211,6 +216,7 @@ MISTAKES: list[tuple[Plant, str, str, str]] = [
     (box_empty, "empty-box", "annotation 5", "a box of 0 x .* has no area"),
     (box_outside, "box-outside", "annotation 5", r"reaches 12\.5 pixels beyond the image"),
     (box_beside, "box-outside", "annotation 5", r"\(165, 10, 205, 50\) lies beside the image"),
+    (no_area, "no-area", "", "1 of 40 instances have no 'area'"),
     (keypoint_outside_image, "keypoint-outside-image", "annotation 5", " is 3 pixels beyond"),
     (keypoint_outside_box, "keypoint-outside-box", "annotation 5", "the farthest of 8 keypoints"),
     (count_wrong, "visibility", "annotation 5", "num_keypoints says 3, 8 have"),

@@ -105,7 +105,7 @@ def test_files_of_another_layout_are_read_through_their_dataset(folder: Path) ->
     (labels,) = source.labels
     assert labels.images[0].path == str(folder / "train1.png")
     assert labels.skeleton.name == "mpii"
-    assert labels.visibility.sum() == 15
+    assert labels.labelled.sum() == 15
     # Its box is made from a center and a scale, and may reach beyond the picture.
     assert check_labels(source) == []
 
