@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from raypose.cli import main
-from raypose.cli_convert import FORMAT_NAMES
+from raypose.cli_convert import FORMAT_NAMES, MOTION_NAMES
 from raypose.config import build_dataset, load_config
 from raypose.converters import FORMATS, read_labels
 from raypose.converters.deeplabcut import write_deeplabcut
+from raypose.converters.motion_conversion import MOTION_FORMATS
 from tests.converters.samples import FIRST, SECOND, assert_same, labels_of, mouse
+from tests.converters.test_bvh import TEXT
 
 
 @pytest.fixture
@@ -25,6 +27,8 @@ def project(tmp_path: Path) -> Path:
 
 def test_help_names_all_formats() -> None:
     assert tuple(FORMATS) == FORMAT_NAMES
+    assert [FORMATS[name].write is None for name in FORMAT_NAMES] == [False] * 7 + [True]
+    assert tuple(MOTION_FORMATS) == MOTION_NAMES
 
 
 def test_project_to_data_that_trains(
@@ -60,6 +64,20 @@ def test_other_formats(project: Path, tmp_path: Path, capsys: pytest.CaptureFixt
     assert main(["data", "convert", str(project), "--to", "sleap", "-o", str(tmp_path / "s")]) == 0
     assert capsys.readouterr().out == f"{tmp_path}/s\n"
     assert len(read_labels(tmp_path / "s" / "labels.slp").images) == 10
+
+
+def test_motion_to_lifting(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "walk.bvh").write_text(TEXT)
+    words = [str(tmp_path / "walk.bvh"), "--to", "lifting", "-o", str(tmp_path / "out")]
+    words += ["--val", "0.34", "--unit", "cm", "--up", "y", "--rate", "50"]
+    assert main(["data", "convert", *words]) == 0
+    out = tmp_path / "out"
+    assert capsys.readouterr().out.splitlines() == [
+        f"{out}/train.npz: 8 views of poses",
+        f"{out}/val.npz: 4 views of poses",
+        f"{out}/config.yaml: raypose train {out}/config.yaml --work-dir runs/body",
+    ]
+    assert len(build_dataset(load_config(out / "config.yaml"), "val")) == 4
 
 
 @pytest.mark.parametrize(

@@ -78,15 +78,10 @@ def convert_labels(
         raise RayposeError(
             f"--val and --split-by: the format {target} does not tell training from validation"
         )
-    folder = Path(out)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise DataError(f"{folder} holds something already; name a new or an empty folder")
+    folder = new_folder(out)
     labels = read_labels(source, format, images)
     if skeleton is not None:
-        labels = labels.with_skeleton(_load(skeleton))
-    elif labels.is_unnamed:
-        note = "the source does not name its keypoints; --skeleton says what they are"
-        labels = replace(labels, notes=[*labels.notes, note])
+        labels = labels.with_skeleton(load_skeleton(skeleton))
     lost = [extra for extra in _extras(labels) if extra not in keeps]
     if lost:
         note = f"{', '.join(lost)}: the format {target} cannot say them"
@@ -97,19 +92,36 @@ def convert_labels(
     try:
         write(labels, folder, link)
     except BaseException:
-        _empty(folder, remove=not was_there)
+        empty_folder(folder, remove=not was_there)
         raise
     return labels
 
 
-def _load(skeleton: str | Path) -> Skeleton:
+def new_folder(out: str | Path) -> Path:
+    """Return a folder to write to, which holds nothing yet.
+
+    Raises:
+        DataError: if it holds something.
+    """
+    folder = Path(out)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise DataError(f"{folder} holds something already; name a new or an empty folder")
+    return folder
+
+
+def load_skeleton(skeleton: str | Path) -> Skeleton:
+    """Return a skeleton that a user has named.
+
+    Raises:
+        RayposeError: if it is unknown or broken.
+    """
     try:
         return Skeleton.load(skeleton)
     except ConfigError as error:
         raise RayposeError(f"--skeleton: {error}") from error
 
 
-def _empty(folder: Path, remove: bool) -> None:
+def empty_folder(folder: Path, remove: bool) -> None:
     """Take away what was written to a folder, which was empty before or not there."""
     for path in folder.glob("*"):
         if path.is_dir() and not path.is_symlink():

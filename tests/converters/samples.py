@@ -70,7 +70,7 @@ def labels_of(
     images = [
         LabelledImage(
             name=name,
-            picture=FilePicture(draw(folder / name, shade=50 + 10 * number)),
+            picture=FilePicture(draw(folder / name, shade=(50 + 10 * number) % 256)),
             instances=mice,
         )
         for number, (name, mice) in enumerate(instances.items())

@@ -142,8 +142,7 @@ def test_keypoints_without_names(tmp_path: Path, content: dict[str, Any]) -> Non
     assert labels.with_skeleton(Skeleton.load(pair)).skeleton.keypoint_names == ("snout", "tail")
     with pytest.raises(DataError, match=r"2 keypoints without names, the skeleton 'mouse' has 4"):
         labels.with_skeleton(MOUSE)
-    found = convert_labels(tmp_path / "mice.json", "coco", tmp_path / "out", val_fraction=0)
-    assert found.notes == ["the source does not name its keypoints; --skeleton says what they are"]
+    assert convert_labels(tmp_path / "mice.json", "coco", tmp_path / "out").is_unnamed
 
 
 def test_links_that_do_not_fit_are_left_out(tmp_path: Path, content: dict[str, Any]) -> None:
