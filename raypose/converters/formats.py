@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from raypose.converters.labels import LabelSet
-from raypose.errors import RayposeError, did_you_mean
+from raypose.errors import DataError, RayposeError, did_you_mean
 
 Read = Callable[[Path, Path | None], LabelSet]
 """Read a file or folder; the second is the folder of the pictures where the labels lie apart."""
@@ -85,13 +85,21 @@ def guess_format(source: Path) -> str:
 
     Raises:
         RayposeError: if it does not exist or looks like none.
+        DataError: if it looks like none and a file in it is broken.
     """
     if not source.exists():
         beside = [path.name for path in source.parent.glob("*")] if source.parent.is_dir() else []
         raise RayposeError(f"no such file or folder: {source}.{did_you_mean(source.name, beside)}")
+    broken: DataError | None = None
     for entry in FORMATS.values():
-        if entry.read is not None and entry.recognises(source):
-            return entry.name
+        try:
+            if entry.read is not None and entry.recognises(source):
+                return entry.name
+        except DataError as error:
+            # A file of a folder may be of something else.
+            broken = broken or error
+    if broken is not None:
+        raise broken
     readable = ", ".join(entry.name for entry in FORMATS.values() if entry.read)
     raise RayposeError(f"{source} looks like no format that is known; say --from {readable}")
 

@@ -8,6 +8,7 @@ import pytest
 
 from raypose.converters import FORMATS, convert_labels, guess_format, read_labels
 from raypose.converters.coco import write_coco
+from raypose.converters.deeplabcut import write_deeplabcut
 from raypose.errors import DataError, RayposeError
 from tests.converters.samples import SECOND, assert_same, draw, labels_of, mouse
 
@@ -87,6 +88,11 @@ def test_source_that_is_not_known(tmp_path: Path) -> None:
         guess_format(tmp_path / "mice.png")
     with pytest.raises(RayposeError, match=r"no such file or folder: .*Did you mean 'mice.png'"):
         guess_format(tmp_path / "mice.pgn")
+    (tmp_path / "cut.json").write_text("{")
+    with pytest.raises(DataError, match=r"cut.json: not a JSON file"):
+        guess_format(tmp_path)
+    write_deeplabcut(labels_of(tmp_path / "in", {"m/a.png": [mouse()]}), tmp_path)
+    assert guess_format(tmp_path) == "deeplabcut"
     write_coco(labels_of(tmp_path / "in", {"a.png": []}), tmp_path / "out")
     (tmp_path / "out" / "train.json").write_text(
         '{"images": [], "annotations": [], "categories": [{"id": 1, "keypoints": ["a"]}]}'
