@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import yaml
 
+from raypose.converters.checked import list_of
 from raypose.converters.coco_entries import area, category_entry, image_entry, triples, xywh
 from raypose.converters.formats import Format
 from raypose.converters.labels import Box, Instance, LabelledImage, LabelSet, numbered_names
@@ -233,15 +234,18 @@ def _skeleton(
             raise DataError(f"{path}: annotations: none of them has keypoints")
         name = categories[0].get("name") if categories else None
         return make_skeleton(str(name or "object"), names, path), []
+    for number, entry in enumerate(categories):
+        for key in ("skeleton", "flip_indices", "sigmas"):
+            list_of(entry.get(key), f"{path}: categories.{number}.{key}")
     try:
         return skeleton_of(categories, str(path)), []
-    except ConfigError as error:
-        problems = [f"{path}: {problem}" for problem in error.problems]
+    except (ConfigError, TypeError) as error:
+        problem = f"{path}: categories: {error}"
     try:
         bare = [{**entry, "skeleton": []} for entry in categories]
-        return skeleton_of(bare, str(path)), [f"links: {problems[0]}"]
-    except ConfigError:
-        raise DataError("\n".join(problems)) from None
+        return skeleton_of(bare, str(path)), [f"links, {problem}"]
+    except (ConfigError, TypeError):
+        raise DataError(problem) from None
 
 
 def _picture(

@@ -36,7 +36,7 @@ def read_hdf(path: Path) -> LabelTable:
             columns, rows, values = _read_table(file, path)
     except DataError:
         raise
-    except (OSError, KeyError, IndexError, TypeError, *UNREADABLE) as error:
+    except (OSError, LookupError, TypeError, RuntimeError, *UNREADABLE) as error:
         raise DataError(f"{path}: not an HDF5 file of labels: {error}") from error
     if not columns or [column[-1] for column in columns] != ["x", "y"] * (len(columns) // 2):
         raise DataError(f"{path}: its columns are not x, y, x, y, ...")

@@ -94,7 +94,8 @@ def read_sleap(source: Path, images: Path | None = None) -> LabelSet:
             names = [json.loads(_text(text)) for text in file.get("tracks_json", [])]
     except DataError:
         raise
-    except (OSError, KeyError, ValueError) as error:
+    # h5py raises RuntimeError for some of what may be broken.
+    except (OSError, KeyError, ValueError, RuntimeError) as error:
         raise DataError(f"{source}: not a SLEAP file: {error}") from error
     for name, fields in _FIELDS.items():
         lacking = [field for field in fields if field not in (tables[name].dtype.names or ())]
@@ -245,7 +246,7 @@ def _read_skeleton(metadata: Mapping[str, Any], source: Path) -> Skeleton:
             ends = nodes[_number(link["source"])], nodes[_number(link["target"])]
             pairs[value].append(ends)
         names = [nodes[index] for index in order]
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise DataError(f"{source}: metadata.skeletons.0 is broken: {error!r}") from error
     partner = {a: b for one, other in pairs[_SYMMETRY] for a, b in ((one, other), (other, one))}
     name = (entry.get("graph") or {}).get("name") or "animal"

@@ -11,6 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from raypose.converters.checked import mapping_of
 from raypose.converters.extras import require
 from raypose.converters.pictures import (
     EncodedPicture,
@@ -71,14 +72,15 @@ class SleapVideo:
         Raises:
             DataError: if its file is not there or of a kind that is not known.
         """
-        backend = entry.get("backend", entry)
+        where = f"{labels}: videos_json: video {number}"
+        backend = mapping_of(entry.get("backend", entry), f"{where}: backend")
         folders = [*([images] if images is not None else []), labels.parent]
         dataset = backend.get("dataset") if backend.get("filename") == "." else None
         name = _name(entry, number)
         file, files, rows, swapped, suffix = None, [], {}, False, ".png"
         if dataset is not None:
             if dataset not in content:
-                raise DataError(f"{labels}: videos_json: video {number}: no dataset {dataset}")
+                raise DataError(f"{where}: no dataset {dataset}")
             pixels = content[dataset]
             parent = pixels.parent
             stored = parent["frame_numbers"][()] if "frame_numbers" in parent else None
@@ -99,7 +101,6 @@ class SleapVideo:
             files = [str(each) for each in backend["filenames"]]
         else:
             wanted = str(backend.get("filename", entry.get("filename", "")))
-            where = f"{labels}: videos_json: video {number}"
             file = _find(wanted, folders, where)
         return cls(
             labels=labels,
@@ -171,8 +172,10 @@ def _find(name: str, folders: list[Path], where: str) -> Path:
 
 def _name(entry: Mapping[str, Any], number: int) -> str:
     """Return what to call a video: the name of its file, that it was cut from if embedded."""
-    source = entry.get("source_video", entry)
-    backend = source.get("backend", source)
+    source = entry.get("source_video")
+    source = source if isinstance(source, Mapping) else entry
+    backend = source.get("backend")
+    backend = backend if isinstance(backend, Mapping) else source
     name = backend.get("filename") or source.get("filename")
     if isinstance(name, list):
         name = name[0] if name else None
