@@ -39,6 +39,9 @@ from raypose.structures import Skeleton
 _DIGITS = 4
 _SPLITS = ("train", "val", "test")
 _RECIPE = "examples/openfield"
+# For one animal a picture that nobody drew a box round: no detector would find it in a video.
+_WHOLE_RECIPE = "examples/openfield_whole"
+_LONG_SIDE = 320
 _CONFIG = "config.yaml"
 _IMAGES = "images"
 
@@ -123,16 +126,28 @@ def _write_config(labels: LabelSet, out: Path) -> None:
     splits = labels.splits()
     if "train" not in splits:
         return
+    whole = labels.is_one_without_boxes()
     lines = [
-        f"_base_: {_RECIPE}",
+        f"_base_: {_WHOLE_RECIPE if whole else _RECIPE}",
         yaml.safe_dump({"data_root": out.as_posix()}).strip(),
         f"skeleton: {SKELETON_FILE}",
         f"model: {{head: {{out_channels: {labels.skeleton.num_keypoints}}}}}",
         "train: {epochs: 100, batch_size: 8}",
     ]
+    if whole:
+        w, h = _input_size([image.picture.size for image in labels.images])
+        lines.append(f"codec: {{input_size: [{w}, {h}], heatmap_size: [{w // 2}, {h // 2}]}}")
     if "val" not in splits:
         lines.append("data: {val: null}")
     (out / _CONFIG).write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _input_size(sizes: list[tuple[int, int]]) -> tuple[int, int]:
+    """Return (w, h), multiples of 32, of about the shape of most pictures."""
+    shape = float(np.exp(np.median([np.log(w / h) for w, h in sizes])))
+    w, h = min(1.0, shape), min(1.0, 1 / shape)
+    w, h = (max(32, 32 * round(side * _LONG_SIDE / 32)) for side in (w, h))
+    return w, h
 
 
 def _annotation(

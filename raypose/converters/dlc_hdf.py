@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from raypose.converters.dlc_table import LabelTable, unique_columns
-from raypose.converters.extras import require
+from raypose.converters.extras import BROKEN_HDF, require
 from raypose.datasets.pickled_arrays import UNREADABLE, unpickle_arrays
 from raypose.errors import DataError
 
@@ -36,7 +36,7 @@ def read_hdf(path: Path) -> LabelTable:
             columns, rows, values = _read_table(file, path)
     except DataError:
         raise
-    except (OSError, LookupError, TypeError, RuntimeError, *UNREADABLE) as error:
+    except (*BROKEN_HDF, *UNREADABLE) as error:
         raise DataError(f"{path}: not an HDF5 file of labels: {error}") from error
     if not columns or [column[-1] for column in columns] != ["x", "y"] * (len(columns) // 2):
         raise DataError(f"{path}: its columns are not x, y, x, y, ...")

@@ -7,6 +7,9 @@ from types import ModuleType
 
 from raypose.errors import RayposeError
 
+BROKEN_HDF = (OSError, LookupError, TypeError, ValueError, RuntimeError, MemoryError)
+"""What h5py raises for a file that is broken, or has something else where arrays are expected."""
+
 
 def require(module: str, purpose: str) -> ModuleType:
     """Import a library of the extra `convert`.

@@ -140,6 +140,12 @@ class LabelSet:
         names = {each.category for image in self.images for each in image.instances}
         return sorted(names) or [self.skeleton.name]
 
+    def is_one_without_boxes(self) -> bool:
+        """Return whether no picture shows more than one, and nobody drew boxes."""
+        shown = [[each for each in image.instances if each.is_labelled] for image in self.images]
+        boxes = (each.bbox for image in self.images for each in image.instances)
+        return max(map(len, shown), default=0) <= 1 and all(box is None for box in boxes)
+
     def tracks(self) -> list[str]:
         """Return who there is, in the order of their first appearance."""
         names = (each.track for image in self.images for each in image.instances)

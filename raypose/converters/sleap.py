@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from raypose.converters.checked import list_of, mapping_of
-from raypose.converters.extras import require
+from raypose.converters.extras import BROKEN_HDF, require
 from raypose.converters.formats import Format
 from raypose.converters.labels import Instance, LabelledImage, LabelSet
 from raypose.converters.pictures import save_pictures
@@ -94,8 +94,7 @@ def read_sleap(source: Path, images: Path | None = None) -> LabelSet:
             names = [json.loads(_text(text)) for text in file.get("tracks_json", [])]
     except DataError:
         raise
-    # h5py raises RuntimeError for some of what may be broken.
-    except (OSError, KeyError, ValueError, RuntimeError) as error:
+    except BROKEN_HDF as error:
         raise DataError(f"{source}: not a SLEAP file: {error}") from error
     for name, fields in _FIELDS.items():
         lacking = [field for field in fields if field not in (tables[name].dtype.names or ())]

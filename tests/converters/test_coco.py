@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from raypose.config import build_dataset, load_config
+from raypose.config.building import build_pipeline
 from raypose.converters import convert_labels, read_labels, split_labels
 from raypose.converters.coco import write_coco
 from raypose.errors import DataError
@@ -132,6 +133,22 @@ def test_written_config_is_ready_to_train(tmp_path: Path) -> None:
         assert Path(dataset[0].img_path).is_file()
     write_coco(labels_of(tmp_path / "in", {"a.png": [mouse()]}), tmp_path / "all")
     build_dataset(load_config(tmp_path / "all" / "config.yaml"), "train")
+
+
+def test_the_crop_of_one_animal_without_a_box_is_the_picture(tmp_path: Path) -> None:
+    one = labels_of(tmp_path / "in", {"a.png": [mouse()], "b.png": []})
+    write_coco(one, tmp_path / "one")
+    config = load_config(tmp_path / "one" / "config.yaml")
+    ((width, height),) = {image.picture.size for image in one.images}
+    sample = build_pipeline(config, "train")(build_dataset(config, "train")[0], 0)
+    assert sample is not None
+    np.testing.assert_array_equal(sample.bboxes, [[0, 0, width, height]])
+    assert config.data["codec"]["input_size"] == [0, 0]
+
+    write_coco(labels_of(tmp_path / "in", {"a.png": [mouse(), mouse()]}), tmp_path / "two")
+    config = load_config(tmp_path / "two" / "config.yaml")
+    steps = [step["type"] for step in config.data["data"]["train"]["pipeline"]]
+    assert "WholeImageBBox" not in steps
 
 
 def test_keypoints_without_names(tmp_path: Path, content: dict[str, Any]) -> None:
