@@ -23,6 +23,7 @@ from raypose.transforms.random_flip_around_root import RandomFlipAroundRoot
 from raypose.transforms.random_half_body import RandomHalfBody
 from raypose.transforms.single_hand_converter import SingleHandConverter
 from raypose.transforms.topdown_affine import TopdownAffine
+from raypose.transforms.whole_image_bbox import WholeImageBBox
 from raypose.transforms.yolox_mix_up import YOLOXMixUp
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "RandomHalfBody",
     "SingleHandConverter",
     "TopdownAffine",
+    "WholeImageBBox",
     "YOLOXHSVRandomAug",
     "YOLOXMixUp",
 ]

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from raypose.config import build_dataset, load_config
-from raypose.config.building import build_pipeline
+from raypose.config import build_dataset, build_pipeline, load_config
 from raypose.converters import convert_labels, read_labels, split_labels
 from raypose.converters.coco import write_coco
 from raypose.errors import DataError
@@ -136,14 +135,14 @@ def test_written_config_is_ready_to_train(tmp_path: Path) -> None:
 
 
 def test_the_crop_of_one_animal_without_a_box_is_the_picture(tmp_path: Path) -> None:
-    one = labels_of(tmp_path / "in", {"a.png": [mouse()], "b.png": []})
+    one = split_labels(labels_of(tmp_path / "in", {f"{i}.png": [mouse()] for i in range(5)}))
     write_coco(one, tmp_path / "one")
     config = load_config(tmp_path / "one" / "config.yaml")
     ((width, height),) = {image.picture.size for image in one.images}
-    sample = build_pipeline(config, "train")(build_dataset(config, "train")[0], 0)
+    sample = build_pipeline(config, "val")(build_dataset(config, "val")[0], 0)
     assert sample is not None
     np.testing.assert_array_equal(sample.bboxes, [[0, 0, width, height]])
-    assert config.data["codec"]["input_size"] == [0, 0]
+    assert config.data["codec"]["input_size"] == [320, 256]
 
     write_coco(labels_of(tmp_path / "in", {"a.png": [mouse(), mouse()]}), tmp_path / "two")
     config = load_config(tmp_path / "two" / "config.yaml")

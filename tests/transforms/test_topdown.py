@@ -10,6 +10,7 @@ from raypose.transforms import (
     RandomBBoxTransform,
     RandomHalfBody,
     TopdownAffine,
+    WholeImageBBox,
 )
 from raypose.transforms.truncated_normal import truncated_normal
 from tests.transforms.conftest import MakeSample
@@ -23,6 +24,14 @@ def test_center_and_scale(make_sample: MakeSample) -> None:
     np.testing.assert_array_equal(again.bbox_scale, [[70 * 2.5, 60 * 2.5]])
     with pytest.raises(DataError, match="needs 'bboxes'"):
         GetBBoxCenterScale()(PoseSample(id="x"))
+
+
+def test_the_image_in_place_of_the_box(make_sample: MakeSample) -> None:
+    image = np.zeros((30, 50, 3), np.uint8)
+    for sample in (make_sample(image=image), PoseSample(id="x", image=image)):
+        np.testing.assert_array_equal(WholeImageBBox()(sample).bboxes, [[0, 0, 50, 30]])
+    with pytest.raises(DataError, match="LoadImage first"):
+        WholeImageBBox()(PoseSample(id="x"))
 
 
 def crop(sample: PoseSample, use_udp: bool = False) -> PoseSample:
