@@ -1,4 +1,4 @@
-"""The command `raypose`: train, eval, annotate, serve, manifest, data, weights and others."""
+"""The command `raypose`: train, eval, report, annotate, serve, manifest, data, weights, ..."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from typing import Any
 import raypose
 from raypose.cli_convert import add_convert_command
 from raypose.cli_data import add_data_commands
+from raypose.cli_evaluation import add_evaluation_commands, write_report_of
 from raypose.cli_skeleton import add_skeleton_commands
 from raypose.errors import ConfigError, RayposeError
 
@@ -76,10 +77,7 @@ def _parser() -> argparse.ArgumentParser:
         "--dry-run", action="store_true", help="check the config and print it resolved"
     )
 
-    evaluate = command("eval", _evaluate, "Print the validation metrics of a checkpoint as JSON.")
-    evaluate.add_argument("config", help="config file or the name of one that comes with raypose")
-    evaluate.add_argument("checkpoint", type=Path)
-    evaluate.add_argument("overrides", nargs="*", metavar="key=value")
+    add_evaluation_commands(command)
 
     annotate = command("annotate", _annotate, "Write the poses of images and videos to Parquet.")
     annotate.add_argument(
@@ -208,15 +206,7 @@ def _train(options: argparse.Namespace) -> None:
 
     work_dir = options.work_dir or Path("work_dirs") / Path(options.config).stem
     print(metrics_to_json(train(config, work_dir, options.resume)))
-
-
-def _evaluate(options: argparse.Namespace) -> None:
-    from raypose.config import load_config
-    from raypose.distributed.train import evaluate_checkpoint
-    from raypose.training.launch import metrics_to_json
-
-    config = load_config(options.config, options.overrides)
-    print(metrics_to_json(evaluate_checkpoint(config, options.checkpoint)))
+    write_report_of(work_dir)
 
 
 def _annotate(options: argparse.Namespace) -> None:

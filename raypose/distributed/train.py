@@ -11,21 +11,16 @@ import ray.train
 import ray.train.torch
 from ray.util.queue import Queue
 
-from raypose.config import Config, build_dataset, build_metrics
+from raypose.config import Config, build_dataset
 from raypose.distributed.budget import CpuBudget
-from raypose.distributed.data import RayFeed, StoredSplits
+from raypose.distributed.data import StoredSplits
 from raypose.distributed.relay import show_worker_logs
 from raypose.distributed.runtime import SCORE
 from raypose.distributed.session import ClusterSize, ray_session
 from raypose.distributed.train_worker import TrainTask, build_task, train_worker
 from raypose.errors import RayposeError
-from raypose.training.evaluation import evaluate
 from raypose.training.launch import (
-    evaluate_locally,
-    load_for_evaluation,
     train_locally,
-    val_batch_size,
-    validation_order,
     with_skeleton,
     write_config,
     write_metrics,
@@ -65,25 +60,6 @@ def train(config: Config, work_dir: Path, resume: bool = False) -> dict[str, flo
             metrics = _run_on_workers(config, task, work_dir)
     write_metrics(metrics, work_dir)
     return metrics
-
-
-def evaluate_checkpoint(config: Config, checkpoint: Path) -> dict[str, float]:
-    """Return the validation metrics of a checkpoint; data goes the way the config says."""
-    if config.data_options.loader == "local":
-        return evaluate_locally(config, checkpoint)
-    config = with_skeleton(config)
-    runtime = LocalRuntime(Path())
-    estimator = load_for_evaluation(config, checkpoint).to(runtime.device)
-    with ray_session():
-        val = build_dataset(config, "val")
-        feed = RayFeed(
-            config,
-            validation_order(val),
-            StoredSplits.put(train=val, val=val),
-            val_batch_size(config, runtime),
-            CpuBudget.plan(1, ClusterSize.current().cpus, setting=_CPUS).data_cpus,
-        )
-        return evaluate(estimator, feed.val(), val, build_metrics(config), runtime).numbers
 
 
 def _task(config: Config, work_dir: Path, resume: bool) -> TrainTask:

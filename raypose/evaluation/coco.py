@@ -141,7 +141,7 @@ class CocoMetric(SampleMetric):
     def process(self, sample: PoseSample, poses: Poses) -> CocoRecord:
         """Return the instances of one sample."""
         return CocoRecord(
-            predictions=_predicted(sample, poses),
+            predictions=predicted_instances(sample, poses),
             annotations=None if self.ann_file else _annotated(sample, self.iou_type),
             image_id=sample.img_id,
             crowd_index=float(sample.meta.get("crowd_index", np.nan)),
@@ -260,8 +260,8 @@ class CocoMetric(SampleMetric):
         return replace(truth, annotations=annotations)
 
 
-def _predicted(sample: PoseSample, poses: Poses) -> Predictions:
-    """Predicted instances of one sample."""
+def predicted_instances(sample: PoseSample, poses: Poses) -> Predictions:
+    """Return the predicted instances of one sample; they have no rank yet."""
     N = len(poses)
     points = poses.keypoints[..., :2].astype(np.float64)
     scores = poses.keypoint_scores[..., None].astype(np.float64)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ import torch
 from raypose.errors import ConfigError, did_you_mean
 from raypose.evaluation.base import BaseMetric
 from raypose.models.estimators.base import BasePoseEstimator
-from raypose.structures import PoseBatch, PoseSample
+from raypose.structures import PoseBatch, Poses, PoseSample
 from raypose.training.answers import Answer
 from raypose.training.runtime import Runtime
 
@@ -95,15 +95,23 @@ def measure(
     """
     for metric in metrics:
         metric.reset()
+    for sample, poses in judged(answers, dataset):
+        for metric in metrics:
+            metric.update(sample, poses)
+    # Plain floats: numpy's would not be read back from a checkpoint.
+    return {name: float(value) for metric in metrics for name, value in metric.compute().items()}
+
+
+def judged(
+    answers: Iterable[Answer], dataset: Sequence[PoseSample]
+) -> Iterator[tuple[PoseSample, Poses]]:
+    """Yield the annotations of samples with their answers."""
     for answer in answers:
         sample = dataset[answer.index]
         # OKS suppression weighs instances by the area of the crop they were found in.
         scale = answer.bbox_scale
         sample.bbox_scale = None if scale is None else np.asarray(scale, np.float32)
-        for metric in metrics:
-            metric.update(sample, answer.poses)
-    # Plain floats: numpy's would not be read back from a checkpoint.
-    return {name: float(value) for metric in metrics for name, value in metric.compute().items()}
+        yield sample, answer.poses
 
 
 def main_metric(metrics: dict[str, float], wanted: str | None) -> str | None:

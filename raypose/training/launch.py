@@ -18,11 +18,7 @@ from raypose.config import (
     build_pipeline,
     sample_shares,
 )
-from raypose.errors import CheckpointError
-from raypose.models.checkpoint import load_checkpoint
-from raypose.models.estimators.base import BasePoseEstimator
 from raypose.structures import PoseSample
-from raypose.training.evaluation import evaluate
 from raypose.training.feed import Feed, LocalFeed
 from raypose.training.loop import Experiment, fit
 from raypose.training.order import (
@@ -86,11 +82,6 @@ def sample_order(
     )
 
 
-def validation_order(val: Sequence[PoseSample]) -> SampleOrder:
-    """Return the order of a feed that nothing is trained from, in one process alone."""
-    return SampleOrder(pool=SamplePool(sizes=(len(val),)), batch_size=1)
-
-
 def val_batch_size(config: Config, runtime: Runtime) -> int:
     """Return the samples of one process's validation batch."""
     return max(1, config.train.val_batch_size // runtime.world_size)
@@ -140,31 +131,6 @@ def train_locally(
     metrics = fit(local_experiment(config, runtime), runtime)
     write_metrics(metrics, work_dir)
     return metrics
-
-
-def evaluate_locally(
-    config: Config, checkpoint: Path, device: torch.device | str | None = None
-) -> dict[str, float]:
-    """Return the validation metrics of a checkpoint, computed in this process."""
-    config = with_skeleton(config)
-    runtime = LocalRuntime(Path(), device)
-    estimator = load_for_evaluation(config, checkpoint).to(runtime.device)
-    val = build_dataset(config, "val")
-    feed = local_feed(config, validation_order(val), val, val, runtime)
-    return evaluate(estimator, feed.val(), val, build_metrics(config), runtime).numbers
-
-
-def load_for_evaluation(config: Config, checkpoint: Path) -> BasePoseEstimator:
-    """Return the estimator of a config with the weights of a checkpoint.
-
-    Raises:
-        CheckpointError: if there is no such file or it does not fit.
-    """
-    if not checkpoint.is_file():
-        raise CheckpointError(f"no checkpoint at {checkpoint}")
-    estimator: BasePoseEstimator = build_model(config)
-    load_checkpoint(estimator, checkpoint)
-    return estimator.eval()
 
 
 def write_config(config: Config, work_dir: Path) -> None:

@@ -48,7 +48,7 @@ def test_distances_and_parts_of_pairs() -> None:
 
 
 def test_without_areas_the_box_counts_and_without_sigmas_there_is_no_oks() -> None:
-    moved = np.array(TRUTH) + (3, 4)
+    moved = np.add(TRUTH, (3, 4))
     found = errors_of_sample(0, sample(areas=None), poses(moved), [0.1, 0.1, 0.1], paired=True)
     assert found is not None
     assert found.parts[0, 0] == pytest.approx(math.exp(-25 / (2 * 0.04 * 0.53 * 200)))
@@ -105,7 +105,7 @@ def test_poses_in_space() -> None:
     target = np.zeros((1, 2, 3), np.float32)
     meta = {"lifting_target": target, "lifting_target_visible": np.array([[1.0, 0.0]])}
     found = errors_in_space(
-        4, PoseSample(id="a", meta=meta), poses(target + (0.003, 0, 0.004)), scale=1000
+        4, PoseSample(id="a", meta=meta), poses(np.add(target, (0.003, 0, 0.004))), scale=1000
     )
     assert found is not None
     np.testing.assert_allclose(found.distances, [[5, np.nan]], rtol=1e-5)

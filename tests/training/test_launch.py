@@ -1,4 +1,4 @@
-"""The files that a run leaves, and evaluating one of its checkpoints."""
+"""The files that a run leaves, and who of its processes gets what."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from pathlib import Path
 import pytest
 
 from raypose.config import load_config
-from raypose.errors import CheckpointError
 from raypose.training.launch import (
-    evaluate_locally,
     sample_order,
     train_locally,
     val_batch_size,
@@ -49,27 +47,6 @@ def test_a_run_leaves_files_that_say_all_about_it(synthetic_people: Path, tmp_pa
     assert written == metrics
     assert {"PCK", "EPE", "epochs", "seconds", "samples/s", "best/PCK"} <= written.keys()
     assert all(isinstance(value, (int, float)) for value in written.values())
-
-
-def test_a_checkpoint_is_measured_as_in_its_run(synthetic_people: Path, tmp_path: Path) -> None:
-    config = load_experiment(
-        tmp_path,
-        synthetic_people,
-        model__backbone={"type": "TinyBackbone", "norm": True},
-        train__ema={"momentum": 0.5, "gamma": None},
-    )
-    metrics = train_locally(config, tmp_path / "run")
-    for name in ("last.pth", "best.pth"):
-        found = evaluate_locally(config, tmp_path / "run" / name)
-        expected = metrics if name == "last.pth" else {"PCK": metrics["best/PCK"]}
-        for key in found.keys() & expected.keys():
-            assert found[key] == pytest.approx(expected[key], rel=1e-6)
-
-
-def test_a_checkpoint_that_is_not_there(synthetic_people: Path, tmp_path: Path) -> None:
-    config = load_experiment(tmp_path, synthetic_people)
-    with pytest.raises(CheckpointError, match=r"no checkpoint at .*missing.pth"):
-        evaluate_locally(config, tmp_path / "missing.pth")
 
 
 def test_numbers_that_json_has_no_word_for_are_null(tmp_path: Path) -> None:
