@@ -116,7 +116,7 @@ def _crop_of(config: Config, split: str) -> Crop | None:
     steps: dict[str, Mapping[str, Any]] = {
         str(step["type"]).rsplit(".", 1)[-1]: step for step in section.pipeline
     }
-    if "TopdownAffine" not in steps:
+    if "TopdownAffine" not in steps or "WholeImageBBox" in steps:
         return None
     padding = steps.get("GetBBoxCenterScale", {}).get("padding", 1.25)
     width, height = steps["TopdownAffine"]["input_size"]
