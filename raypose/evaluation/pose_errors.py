@@ -64,11 +64,27 @@ class PoseErrors:
         """Return the mean distance (M,) of each pose, infinite for one that was not found."""
         return np.where(self.matches < 0, np.inf, mean_of_rows(self.distances))
 
-    def worst(self, count: int) -> Integers:
-        """Return the rows of the poses with the lowest OKS, or else the largest errors by size."""
+    def worst(self, count: int, apart: int = 0) -> list[int]:
+        """Return the rows of the poses with the lowest OKS, or else the largest errors by size.
+
+        Args:
+            count: how many.
+            apart: samples between those chosen, for frames of a video that are all wrong alike;
+                fewer rows come back where there are not as many that far apart.
+        """
         errors = self.means / np.where(np.isfinite(self.sizes), np.maximum(self.sizes, 1.0), 1.0)
         order = np.lexsort((-errors, np.nan_to_num(self.oks, nan=0.0)))
-        return order[:count]
+        if not apart:
+            return order[:count].tolist()
+        chosen: list[int] = []
+        taken = np.zeros(0, np.int64)
+        for row in order.tolist():
+            if len(chosen) == count:
+                break
+            if (np.abs(taken - self.samples[row]) > apart).all():
+                chosen.append(row)
+                taken = self.samples[chosen]
+        return chosen
 
     @classmethod
     def join(cls, several: Sequence[PoseErrors], num_keypoints: int) -> PoseErrors:

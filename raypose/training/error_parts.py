@@ -14,6 +14,8 @@ from raypose.visualization import Badge, Chart, Example, Gallery, Histogram, Tab
 _PCK = (0.05, 0.1, 0.2)
 _LARGEST_SHARE = 0.3
 _SIZE = (480, 480)
+# Frames of a video follow each other in a large data set: of so many parts of it one case each.
+_NEIGHBOURS = 500
 
 
 def error_table(found: ValidationErrors) -> Table:
@@ -90,7 +92,7 @@ def error_charts(found: ValidationErrors) -> list[Chart | Histogram]:
 def worst_cases(found: ValidationErrors, count: int) -> Gallery:
     """Return the poses with the largest errors; one whose picture cannot be read says why."""
     examples = []
-    for row in found.errors.worst(count).tolist():
+    for row in found.errors.worst(count, apart=len(found.dataset) // _NEIGHBOURS):
         try:
             examples.append(example_of(found, row))
         except DataError as error:

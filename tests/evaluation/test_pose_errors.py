@@ -74,7 +74,7 @@ def test_a_pose_that_nobody_found_is_the_worst() -> None:
     assert found.oks.tolist() == [0.0, 1.0]
     assert np.isnan(found.distances[0]).all()
     assert found.means[0] == np.inf
-    assert found.worst(2).tolist() == [0, 1]
+    assert found.worst(2) == [0, 1]
     nobody = errors_of_sample(0, sample(), Poses.empty(3), sigmas, paired=False)
     assert nobody is not None
     assert nobody.matches.tolist() == [-1, -1]
@@ -86,7 +86,18 @@ def test_the_worst_by_size_where_there_is_no_oks() -> None:
     moved[1] += (0, 6)  # less of 40
     found = errors_of_sample(0, sample(), poses(moved), None, paired=True)
     assert found is not None
-    assert found.worst(1).tolist() == [0]
+    assert found.worst(1) == [0]
+
+
+def test_frames_that_are_wrong_alike_count_once() -> None:
+    found = [
+        errors_of_sample(i, sample(), poses(np.array(TRUTH) + shift), None, paired=True)
+        for i, shift in enumerate([9.0, 8.0, 7.0, 1.0, 6.0])
+    ]
+    errors = PoseErrors.join([record for record in found if record is not None], 3)
+    first = [row for row in errors.worst(10) if errors.instances[row] == 0]
+    assert errors.samples[first].tolist() == [0, 1, 2, 4, 3]
+    assert errors.samples[errors.worst(3, apart=2)].tolist() == [0, 4]
 
 
 def test_poses_without_a_label_are_left_out() -> None:
