@@ -24,7 +24,7 @@ _SHOWN_OF_A_KIND = 10
 
 
 def add_data_commands(command: AddCommand) -> None:
-    """Add `check` and `stats` to the commands of `raypose data`.
+    """Add `check`, `stats` and `browse` to the commands of `raypose data`.
 
     Args:
         command: what adds one, given its name, function and summary.
@@ -40,6 +40,20 @@ def add_data_commands(command: AddCommand) -> None:
     stats = command("stats", _stats, summary)
     _add_labels(stats)
     _add_json(stats)
+
+    summary = "Show samples before and after the transforms, and their targets, on one page."
+    browse = command("browse", _browse, summary)
+    browse.add_argument("config", help="a config: a YAML file, or the name of one of raypose")
+    browse.add_argument("overrides", nargs="*", metavar="key=value", help="changes to the config")
+    browse.add_argument("--split", choices=("train", "val"), default="train", help="(train)")
+    browse.add_argument("--count", type=int, default=24, help="of samples, chosen at random (24)")
+    browse.add_argument("--seed", type=int, default=0, help="of the choice (0)")
+    browse.add_argument("--ids", nargs="+", default=[], metavar="ID", help="these samples instead")
+    browse.add_argument("--epoch", type=int, default=0, help="whose augmentation is shown (0)")
+    browse.add_argument("--draws", type=int, default=1, help="so many epochs from there on (1)")
+    browse.add_argument(
+        "-o", "--output", type=Path, metavar="FILE.html", help="(browse_SPLIT.html)"
+    )
 
 
 def _add_labels(parser: argparse.ArgumentParser) -> None:
@@ -94,6 +108,32 @@ def _stats(options: argparse.Namespace) -> None:
         raise DataError("\n".join(f"{found.file}: {found.message}" for found in broken))
     if source.findings:
         _log.info("%d entries were passed over; see raypose data check", len(source.findings))
+
+
+def _browse(options: argparse.Namespace) -> None:
+    """Write the page.
+
+    Raises:
+        RayposeError: if a number is too small, or the data cannot be used.
+    """
+    from raypose.config import load_config
+    from raypose.inspection.browsing import Choice, browse
+    from raypose.visualization import write_report
+
+    for name, least in (("count", 1), ("seed", 0), ("epoch", 0), ("draws", 1)):
+        if getattr(options, name) < least:
+            raise RayposeError(f"--{name} is at least {least}, got {getattr(options, name)}")
+    choice = Choice(
+        split=options.split,
+        count=options.count,
+        seed=options.seed,
+        ids=options.ids,
+        epoch=options.epoch,
+        draws=options.draws,
+    )
+    report = browse(load_config(options.config, options.overrides), choice)
+    path = options.output or Path(f"browse_{options.split}.html")
+    _log.info("wrote %s", write_report(report, path))
 
 
 def _read(options: argparse.Namespace) -> tuple[Source, Config | None]:

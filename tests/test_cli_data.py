@@ -93,6 +93,39 @@ def test_stats_prints_numbers_and_writes_them(
     assert numbers["splits"]["val"]["instances"] == 10
 
 
+def test_browse_writes_a_page(
+    synthetic_people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = str(write_experiment(tmp_path, synthetic_people))
+    monkeypatch.chdir(tmp_path)
+    assert main(["data", "browse", config, "train.seed=3", "--count", "2"]) == 0
+    assert (tmp_path / "browse_train.html").read_text().count("<figure>") == 2
+    words = ["--split", "val", "--count", "1", "--output", "deep/page.html"]
+    assert main(["data", "browse", config, *words]) == 0
+    assert (tmp_path / "deep" / "page.html").read_text().count("<figure>") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--count", "0"], "--count is at least 1, got 0"),
+        (["--epoch", "-1"], "--epoch is at least 0, got -1"),
+        (["--ids", "none"], "data.train has no sample none; ids are like"),
+        (["data.train=null"], "data.train is missing"),
+    ],
+)
+def test_mistakes_in_browsing(
+    words: list[str],
+    message: str,
+    synthetic_people: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    config = str(write_experiment(tmp_path, synthetic_people))
+    assert main(["data", "browse", config, *words]) == 2
+    assert message in capsys.readouterr().err
+
+
 def test_stats_of_a_file_that_is_not_there_end_with_2(
     labels: tuple[Content, Content], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -37,20 +37,24 @@ class Source:
     notes: list[str] = field(default_factory=list)
 
 
-def read_config_labels(config: Config) -> Source:
-    """Read the annotation files of the splits of a config, those of combined datasets one by one.
+def read_config_labels(config: Config, splits: Sequence[str] = get_args(Split)) -> Source:
+    """Read the annotation files of a config, those of combined datasets one by one.
+
+    Args:
+        config: whose data are read.
+        splits: those of it, all by default.
 
     Raises:
         ConfigError: if it has no data.
     """
     source = Source()
-    sections = {split: getattr(config.data_options, split) for split in get_args(Split)}
+    sections = {split: getattr(config.data_options, split) for split in splits}
     if not any(sections.values()):
         raise ConfigError(f"{config.path or 'the config'}: data.train and data.val are missing")
     for split, section in sections.items():
         if section is None:
             continue
-        color_type = _color_type(section.pipeline)
+        color_type = color_type_of(section.pipeline)
         first = len(source.labels)
         for name, node, skeleton in _parts(section.dataset, split, config.skeleton):
             _read_dataset(source, name, node, skeleton, color_type)
@@ -169,7 +173,7 @@ def _is_plain_coco(kind: Any) -> bool:
     )
 
 
-def _color_type(pipeline: Sequence[Mapping[str, Any]]) -> str:
+def color_type_of(pipeline: Sequence[Mapping[str, Any]]) -> str:
     """Return how the pipeline decodes images."""
     for step in pipeline:
         if str(step["type"]).rsplit(".", 1)[-1] == "LoadImage":

@@ -58,11 +58,13 @@ class Gallery:
         heading: what they have in common.
         examples: in the order they are shown.
         about: a line below the heading.
+        large: one case in a row, for pictures that are looked at closely.
     """
 
     heading: str
     examples: Sequence[Example]
     about: str = ""
+    large: bool = False
 
     def to_html(self) -> str:
         """Return the pictures, inside the page."""
@@ -70,7 +72,8 @@ class Gallery:
             return ""
         figures = "".join(_figure(example) for example in self.examples)
         about = f'<p class="about">{escape(self.about)}</p>' if self.about else ""
-        return section(escape(self.heading), f'{about}<div class="gallery">{figures}</div>')
+        kind = "gallery large" if self.large else "gallery"
+        return section(escape(self.heading), f'{about}<div class="{kind}">{figures}</div>')
 
 
 def _figure(example: Example) -> str:
