@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit status: 0, 1 from `data check` for data with errors, 2 for a mistake of the user,
-        130 after Ctrl-C, 141 when nobody reads on.
+        130 after Ctrl-C, 141 when nobody reads on, 143 for a run that SIGTERM has stopped.
     """
     options = _parse(arguments)
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (RayposeError, FileNotFoundError, PermissionError, ConnectionError) as error:
         lead = "the config cannot be used:\n" if isinstance(error, ConfigError) else ""
         print(f"raypose: {lead}{error}", file=sys.stderr)
-        return 2
+        return error.exit_status if isinstance(error, RayposeError) else 2
     except KeyboardInterrupt:
         return 130
     return status or 0

@@ -4,6 +4,7 @@
     * `ConfigError` - one or many mistakes of a config, each with its place.
     * `DataError` - an annotation or image that cannot be used, with file and id.
     * `CheckpointError` - weights that do not fit or cannot be trusted.
+    * `RunStoppedError` - a run that was asked to stop, and how it goes on.
 
 All of them are `ValueError`s: the user gave something that does not work, and the message says
 what was given, what was expected and the nearest right choice.
@@ -13,10 +14,17 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
+from typing import ClassVar
 
 
 class RayposeError(ValueError):
-    """Base class of errors that a user can mend."""
+    """Base class of errors that a user can mend.
+
+    Attributes:
+        exit_status: of the command that ends with it.
+    """
+
+    exit_status: ClassVar[int] = 2
 
 
 class ConfigError(RayposeError):
@@ -41,6 +49,12 @@ class DataError(RayposeError):
 
 class CheckpointError(RayposeError):
     """A weights file that is unsafe, broken or does not fit the model."""
+
+
+class RunStoppedError(RayposeError):
+    """A run that saved its state and stopped since it was asked to, by SIGTERM."""
+
+    exit_status = 128 + 15
 
 
 def did_you_mean(given: str, choices: Iterable[str]) -> str:

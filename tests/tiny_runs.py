@@ -32,6 +32,7 @@ class TinyBackbone(BaseBackbone):
         dropout: share of channels dropped.
         die: file; whoever finds it while training removes it and dies.
         delay: seconds that a prediction takes.
+        step_delay: seconds that a batch of the training takes.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class TinyBackbone(BaseBackbone):
         dropout: float = 0.0,
         die: str | None = None,
         delay: float = 0.0,
+        step_delay: float = 0.0,
         init_cfg: Any = None,
     ) -> None:
         super().__init__(init_cfg)
@@ -56,13 +58,13 @@ class TinyBackbone(BaseBackbone):
         )
         self.die = die
         self.delay = delay
+        self.step_delay = step_delay
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         if self.training and self.die is not None and os.path.exists(self.die):
             os.remove(self.die)
             os._exit(1)
-        if not self.training:
-            time.sleep(self.delay)
+        time.sleep(self.step_delay if self.training else self.delay)
         return (self.layers(x),)
 
 

@@ -87,13 +87,13 @@ def _input_sizes(root: Node, skeleton: Skeleton | None) -> Iterator[Problem]:
 
 
 def _batch(root: Node, skeleton: Skeleton | None) -> Iterator[Problem]:
-    """The batch can be shared out."""
+    """Every worker has a share of a batch."""
     batch = _at(root, ("train", "batch_size"))
     workers = _at(root, ("cluster", "num_workers"))
     size, count = (None if n is None else n.value for n in (batch, workers))
-    if isinstance(size, int) and isinstance(count, int) and count > 0 and size % count:
+    if isinstance(size, int) and isinstance(count, int) and size < count:
         assert batch is not None
-        message = f"got {size}, expected a multiple of cluster.num_workers, {count}"
+        message = f"got {size}, expected a sample at least for each of {count} workers"
         yield Problem(batch.mark, ("train", "batch_size"), message)
 
 

@@ -1,4 +1,4 @@
-"""Log lines of a worker, shown where the command runs.
+"""What goes between a driver and its workers while they train: log lines, the wish to stop.
 
 Ray can forward what workers print, but mixes it with the chatter of its own processes.
 """
@@ -10,7 +10,13 @@ import logging
 import threading
 from collections.abc import Iterator
 
+from ray.exceptions import RayActorError
 from ray.util.queue import Empty, Queue
+
+from raypose.training.interruption import stop_on_sigterm
+
+# Seconds after which a wish to stop has arrived.
+_STOP_DELAY = 0.5
 
 logger = logging.getLogger("raypose")
 
@@ -37,6 +43,44 @@ def show_worker_logs() -> Iterator[Queue]:
         over.set()
         thread.join()
         queue.shutdown()
+
+
+@contextlib.contextmanager
+def stop_workers_on_sigterm() -> Iterator[Queue]:
+    """Put the wish to stop into the queue when this process gets SIGTERM, within the block."""
+    queue = Queue(actor_options={"num_cpus": 0})
+    over = threading.Event()
+
+    def pass_on() -> None:
+        while not over.is_set():
+            if asked.wait(_STOP_DELAY):
+                queue.put(None)
+                return
+
+    with stop_on_sigterm() as asked:
+        thread = threading.Thread(target=pass_on, name="stop", daemon=True)
+        thread.start()
+        try:
+            yield queue
+        finally:
+            over.set()
+            thread.join()
+            queue.shutdown()
+
+
+def watch_for_stop(queue: Queue) -> threading.Event:
+    """Return an event that is set once the driver wishes to stop."""
+    asked, idle = threading.Event(), threading.Event()
+
+    def watch() -> None:
+        # An actor that is gone is the driver's end, or the run's.
+        with contextlib.suppress(RayActorError):
+            while queue.empty():
+                idle.wait(_STOP_DELAY)
+            asked.set()
+
+    threading.Thread(target=watch, name="stop", daemon=True).start()
+    return asked
 
 
 def send_logs(queue: Queue) -> None:

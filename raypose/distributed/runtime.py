@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import tempfile
+import threading
 from pathlib import Path
 
 import ray.train
 import ray.train.torch
+from ray.train.v2._internal.execution.context import get_train_context
 
 from raypose.training.process_group import GroupRuntime
-from raypose.training.runtime import install
+from raypose.training.runtime import Notice, install
 
 SCORE = "checkpoint_score"
 """Metric by which Ray Train keeps checkpoints: the epoch of those that were the best so far."""
@@ -21,11 +23,18 @@ class RayRuntime(GroupRuntime):
     Args:
         work_dir: of the run; a checkpoint there is where a resumed run starts.
         resume: whether it does.
+        stop: set in one of the workers if the run is to stop.
     """
 
-    def __init__(self, work_dir: Path, resume: bool) -> None:
-        super().__init__(work_dir, ray.train.torch.get_device(), resume)
+    def __init__(self, work_dir: Path, resume: bool, stop: threading.Event | None = None) -> None:
+        super().__init__(work_dir, ray.train.torch.get_device(), resume, stop)
         self._scratch = tempfile.TemporaryDirectory(prefix="raypose-")
+
+    def notice(self) -> Notice:
+        """Return whether the run is to stop, or a node of a worker about to go."""
+        # `ray.train.get_preemption_info` waits for all workers; they agree in a cheaper way here.
+        leaving = get_train_context().preemption_context.preemption_info is not None
+        return max(super().notice(), Notice.SAVE if leaving else Notice.NONE)
 
     def report(self, metrics: dict[str, float], checkpoint: Path | None, best: bool) -> None:
         """Report to Ray Train; it moves the checkpoint to the run's storage."""

@@ -14,11 +14,12 @@ from ray.util.queue import Queue
 from raypose.config import Config, build_dataset
 from raypose.distributed.budget import CpuBudget
 from raypose.distributed.data import StoredSplits
-from raypose.distributed.relay import show_worker_logs
+from raypose.distributed.relay import show_worker_logs, stop_workers_on_sigterm
 from raypose.distributed.runtime import SCORE
 from raypose.distributed.session import ClusterSize, ray_session
 from raypose.distributed.train_worker import TrainTask, build_task, train_worker
 from raypose.errors import RayposeError
+from raypose.training.interruption import stop_on_sigterm
 from raypose.training.launch import (
     train_locally,
     with_skeleton,
@@ -44,6 +45,7 @@ def train(config: Config, work_dir: Path, resume: bool = False) -> dict[str, flo
 
     Raises:
         RayposeError: for a mistake of the user, wherever it showed up.
+        RunStoppedError: after SIGTERM, once a checkpoint is written.
     """
     work_dir = work_dir.resolve()
     workers = config.cluster.num_workers
@@ -54,8 +56,9 @@ def train(config: Config, work_dir: Path, resume: bool = False) -> dict[str, flo
     with ray_session():
         task = _task(config, work_dir, resume)
         if workers == 0:
-            runtime = LocalRuntime(work_dir, resume=resume)
-            metrics = fit(build_task(task, runtime), runtime)
+            with stop_on_sigterm() as stop:
+                runtime = LocalRuntime(work_dir, resume=resume, stop=stop)
+                metrics = fit(build_task(task, runtime), runtime)
         else:
             metrics = _run_on_workers(config, task, work_dir)
     write_metrics(metrics, work_dir)
@@ -90,14 +93,15 @@ def _run_on_workers(config: Config, task: TrainTask, work_dir: Path) -> dict[str
     use_gpu = _use_gpu(config)
     mistakes = Queue(actor_options={"num_cpus": 0})
     try:
-        with show_worker_logs() as logs:
-            result = _trainer(config, task, use_gpu, logs, mistakes).fit()
+        with show_worker_logs() as logs, stop_workers_on_sigterm() as stop:
+            queues = {"logs": logs, "mistakes": mistakes, "stop": stop}
+            result = _trainer(config, task, use_gpu, queues).fit()
     except ray.train.TrainingFailedError:
         if mistakes.empty():
             raise
     else:
+        _collect(result, work_dir)
         if result.return_value is not None:
-            _collect(result, work_dir)
             return result.return_value
     mistake: RayposeError = mistakes.get()
     raise mistake from None
@@ -116,12 +120,12 @@ def _use_gpu(config: Config) -> bool:
 
 
 def _trainer(
-    config: Config, task: TrainTask, use_gpu: bool, logs: Queue, mistakes: Queue
+    config: Config, task: TrainTask, use_gpu: bool, queues: dict[str, Queue]
 ) -> ray.train.torch.TorchTrainer:
     cluster, work_dir = config.cluster, Path(task.work_dir)
     return ray.train.torch.TorchTrainer(
         train_worker,
-        train_loop_config={"task": task, "logs": logs, "mistakes": mistakes},
+        train_loop_config={"task": task, **queues},
         scaling_config=ray.train.ScalingConfig(
             num_workers=cluster.num_workers,
             use_gpu=use_gpu,

@@ -14,18 +14,19 @@ from raypose.config import Config
 from raypose.distributed.budget import CpuBudget
 from raypose.distributed.data import RayFeed, StoredSamples, StoredSplits
 from raypose.distributed.mistakes import find_mistake
-from raypose.distributed.relay import send_logs
+from raypose.distributed.relay import send_logs, watch_for_stop
 from raypose.distributed.runtime import RayRuntime
 from raypose.distributed.session import enter_folder
-from raypose.errors import RayposeError
+from raypose.errors import RayposeError, RunStoppedError
 from raypose.training.launch import (
     build_experiment,
     local_experiment,
     sample_order,
     val_batch_size,
 )
-from raypose.training.loop import Experiment, fit
+from raypose.training.loop import fit
 from raypose.training.runtime import Runtime
+from raypose.training.setup import Experiment
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,20 +69,22 @@ def train_worker(arguments: dict[str, Any]) -> dict[str, float] | None:
     """Train in a worker of Ray Train.
 
     Args:
-        arguments: `task`, and the queues `logs` and `mistakes` to the driver.
+        arguments: `task`, the queues `logs` and `mistakes` to the driver, and `stop` from it.
 
     Returns:
-        The numbers of the run; None if it was given up because of a mistake of the user, which
-        is in the queue then.
+        The numbers of the run; None if it was given up because of a mistake of the user, or since
+        it was to stop; the error is in the queue then.
     """
     task: TrainTask = arguments["task"]
     mistakes: Queue = arguments["mistakes"]
     if not mistakes.empty():
         return None  # Ray Train has started the workers again all the same.
+    stop = None
     if ray.train.get_context().get_world_rank() == 0:
         send_logs(arguments["logs"])
+        stop = watch_for_stop(arguments["stop"])
     enter_folder(task.folder)
-    runtime = RayRuntime(Path(task.work_dir), task.resume)
+    runtime = RayRuntime(Path(task.work_dir), task.resume, stop)
     if runtime.device.type == "cpu":
         torch.set_num_threads(task.budget.threads)
     experiment = mistake = None
@@ -94,6 +97,10 @@ def train_worker(arguments: dict[str, Any]) -> dict[str, float] | None:
     assert experiment is not None
     try:
         return fit(experiment, runtime)
+    except RunStoppedError as error:  # on all workers
+        if runtime.rank == 0:
+            mistakes.put(error)
+        return None
     except Exception as error:
         mistake = find_mistake(error)
         if mistake is None:

@@ -25,6 +25,9 @@ class TrainingState(Generic[Model]):
         ema: average of the weights; where there is one it is what `state_dict` holds.
         config: the resolved config as YAML text.
         epoch: epochs done.
+        step: batches done of the epoch that follows, 0 between epochs.
+        steps: batches of that epoch.
+        numbers: what they gave so far, see `EpochNumbers.to_dict`.
         best: best value of the main metric so far.
         metrics: numbers of the last validation.
         history: numbers of every epoch.
@@ -37,6 +40,9 @@ class TrainingState(Generic[Model]):
     ema: ExponentialMovingAverage[Model] | None
     config: str
     epoch: int = 0
+    step: int = 0
+    steps: int = 0
+    numbers: dict[str, Any] = field(default_factory=dict)
     best: float | None = None
     metrics: dict[str, float] = field(default_factory=dict)
     history: list[dict[str, float]] = field(default_factory=list)
@@ -51,6 +57,9 @@ class TrainingState(Generic[Model]):
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
             "epoch": self.epoch,
+            "step": self.step,
+            "steps": self.steps,
+            "numbers": self.numbers,
             "best": self.best,
             "metrics": self.metrics,
             "history": self.history,
@@ -90,6 +99,9 @@ class TrainingState(Generic[Model]):
             self.ema.module.load_state_dict(content["state_dict"])
             self.ema.steps = content.get("ema_steps", 0)
         self.epoch = content["epoch"]
+        self.step = content.get("step", 0)
+        self.steps = content.get("steps", 0)
+        self.numbers = content.get("numbers", {})
         self.best = content["best"]
         self.metrics = content["metrics"]
         self.history = content["history"]

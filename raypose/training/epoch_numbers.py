@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -28,30 +28,36 @@ class EpochNumbers:
         self.replaced = 0
         self._share = share
         self._sums: dict[str, Tensor | float] = {}
+        self._latest: Mapping[str, Tensor] = {}
         self._pending: list[Mapping[str, Tensor]] = []
 
     def add(self, parts: Mapping[str, Tensor]) -> None:
         """Note the numbers of a batch; they count once `end_step` is told so."""
-        self._pending.append(parts)
+        self._latest = {
+            name: value.detach().float().mean() * self._share for name, value in parts.items()
+        }
+        self._pending.append(self._latest)
 
     def end_step(self, taken: bool) -> None:
         """Count the batches of an optimizer step, or forget them if it was left out."""
         if taken:
             for parts in self._pending:
                 for name, value in parts.items():
-                    mean = value.detach().float().mean() * self._share
-                    self._sums[name] = self._sums.get(name, 0.0) + mean
+                    self._sums[name] = self._sums.get(name, 0.0) + value
             self.batches += len(self._pending)
         self.skipped += not taken
         self._pending = []
+
+    def latest(self, runtime: Runtime) -> dict[str, float]:
+        """Return the numbers of the newest batch over all processes; empty but on rank 0."""
+        ours = {name: float(value) for name, value in self._latest.items()}
+        return _added(runtime.gather(ours) or [])
 
     def sums(self, runtime: Runtime) -> dict[str, float]:
         """Return the sums over all batches and processes; empty but on rank 0."""
         ours = {name: float(value) for name, value in self._sums.items()}
         ours["replaced"] = self.replaced
-        shares = runtime.gather(ours) or []
-        names = dict.fromkeys(name for share in shares for name in share)
-        return {name: sum(share.get(name, 0.0) for share in shares) for name in names}
+        return _added(runtime.gather(ours) or [])
 
     def means(self, runtime: Runtime) -> dict[str, float]:
         """Return the means over all batches, the same on every process; `replaced` is a sum."""
@@ -74,3 +80,8 @@ class EpochNumbers:
             sums = dict(content["sums"])
             self.replaced = int(sums.pop("replaced"))
             self._sums = sums
+
+
+def _added(shares: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    names = dict.fromkeys(name for share in shares for name in share)
+    return {name: sum(share.get(name, 0.0) for share in shares) for name in names}

@@ -20,7 +20,8 @@ from raypose.config import (
 )
 from raypose.structures import PoseSample
 from raypose.training.feed import Feed, LocalFeed
-from raypose.training.loop import Experiment, fit
+from raypose.training.interruption import stop_on_sigterm
+from raypose.training.loop import fit
 from raypose.training.order import (
     Indices,
     SampleOrder,
@@ -29,6 +30,7 @@ from raypose.training.order import (
     part_sizes,
 )
 from raypose.training.runtime import LocalRuntime, Runtime
+from raypose.training.setup import Experiment
 
 
 def with_skeleton(config: Config) -> Config:
@@ -124,11 +126,15 @@ def train_locally(
 
     Returns:
         What `fit` returns; the same is in `metrics.json` of the work folder.
+
+    Raises:
+        RunStoppedError: after SIGTERM, once a checkpoint is written.
     """
-    runtime = LocalRuntime(work_dir, device, resume)
     config = with_skeleton(config)
     write_config(config, work_dir)
-    metrics = fit(local_experiment(config, runtime), runtime)
+    with stop_on_sigterm() as stop:
+        runtime = LocalRuntime(work_dir, device, resume, stop)
+        metrics = fit(local_experiment(config, runtime), runtime)
     write_metrics(metrics, work_dir)
     return metrics
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -91,10 +91,10 @@ class SampleOrder:
     images: Indices | None = None
 
     def __post_init__(self) -> None:
-        if self.batch_size % self.world_size:
+        if self.batch_size < self.world_size:
             raise ConfigError(
-                f"train.batch_size ({self.batch_size}) is the size of a step over all workers and "
-                f"must be divisible by their number ({self.world_size})"
+                f"train.batch_size ({self.batch_size}) is the size of a batch over all workers and "
+                f"leaves some of them ({self.world_size}) without a sample"
             )
 
     @property
@@ -117,20 +117,6 @@ class SampleOrder:
         else:
             batches = lay_in_lanes(order, self.images, steps, self.batch_size, rng)
         return batches[:, self.share.start : self.share.stop]
-
-    def batches(
-        self, first_epoch: int, epochs: int, first_step: int = 0
-    ) -> Iterator[list[tuple[int, int]]]:
-        """Yield the batches of all remaining epochs as lists of (epoch, position).
-
-        Args:
-            first_epoch: where to begin.
-            epochs: where to end.
-            first_step: batches of the first epoch to leave out.
-        """
-        for epoch in range(first_epoch, epochs):
-            for batch in self.epoch(epoch)[first_step if epoch == first_epoch else 0 :]:
-                yield [(epoch, int(index)) for index in batch]
 
 
 def part_sizes(dataset: Sequence[PoseSample]) -> tuple[int, ...]:

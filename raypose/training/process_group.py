@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,17 @@ class GroupRuntime(LocalRuntime):
         work_dir: as for `LocalRuntime`.
         device: likewise.
         resume: likewise.
+        stop: likewise; it is enough if it is set in one process.
     """
 
     def __init__(
-        self, work_dir: Path, device: torch.device | str | None = None, resume: bool = False
+        self,
+        work_dir: Path,
+        device: torch.device | str | None = None,
+        resume: bool = False,
+        stop: threading.Event | None = None,
     ) -> None:
-        super().__init__(work_dir, device, resume)
+        super().__init__(work_dir, device, resume, stop)
         self.rank = torch.distributed.get_rank()
         self.world_size = torch.distributed.get_world_size()
 

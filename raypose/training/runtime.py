@@ -8,11 +8,21 @@ The loop is written once against this; `LocalRuntime` is one process without any
 from __future__ import annotations
 
 import shutil
+import threading
+from enum import IntEnum
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
+
+
+class Notice(IntEnum):
+    """What a process has been told; a higher one holds for a lower one too."""
+
+    NONE = 0
+    SAVE = 1
+    STOP = 2
 
 
 class Runtime(Protocol):
@@ -58,11 +68,15 @@ class Runtime(Protocol):
         """Return the highest of each value, whole numbers on the device, over all processes."""
         ...
 
+    def notice(self) -> Notice:
+        """Return what this process has been told: to save now, or to save and stop."""
+        ...
+
     def report(self, metrics: dict[str, float], checkpoint: Path | None, best: bool) -> None:
-        """Hand over the numbers of an epoch; called by every process, equally often.
+        """Hand over a checkpoint and numbers; called by every process, equally often.
 
         Args:
-            metrics: numbers so far.
+            metrics: numbers so far, `epoch` among them.
             checkpoint: file written by rank 0, None elsewhere; it is copied before this returns.
             best: whether it is the best one so far.
         """
@@ -80,16 +94,22 @@ class LocalRuntime:
         work_dir: folder that gets `last.pth` and `best.pth`.
         device: where to compute; the first GPU if there is one by default.
         resume: go on from `last.pth` where it exists.
+        stop: set by whoever wants the run to save and to stop.
     """
 
     def __init__(
-        self, work_dir: Path, device: torch.device | str | None = None, resume: bool = False
+        self,
+        work_dir: Path,
+        device: torch.device | str | None = None,
+        resume: bool = False,
+        stop: threading.Event | None = None,
     ) -> None:
         self.work_dir = work_dir
         self.device = torch.device(device or default_device())
         self.rank = 0
         self.world_size = 1
         self._resume = resume
+        self._stop = stop
 
     def prepare(self, step: nn.Module, sync_bn: bool) -> nn.Module:
         """Return the step as it is: batch statistics of one process need no synchronising."""
@@ -110,6 +130,11 @@ class LocalRuntime:
     def highest(self, values: Tensor) -> Tensor:
         """Return the values."""
         return values
+
+    def notice(self) -> Notice:
+        """Return whether the run is to stop."""
+        asked = self._stop is not None and self._stop.is_set()
+        return Notice.STOP if asked else Notice.NONE
 
     def report(self, metrics: dict[str, float], checkpoint: Path | None, best: bool) -> None:
         """Put the checkpoint into the work folder; a reader never sees half a file."""

@@ -26,6 +26,7 @@ class Updater:
         state: model, optimizer, scaler and average of the weights.
         check: what becomes of steps that are no numbers.
         runtime: device of this process.
+        weight: of its losses in the mean over all processes, 1 for equal shares of a batch.
     """
 
     def __init__(
@@ -35,12 +36,14 @@ class Updater:
         state: TrainingState[BasePoseEstimator],
         check: FiniteCheck,
         runtime: Runtime,
+        weight: float = 1.0,
     ) -> None:
         self._options = options
         self._step = step
         self._state = state
         self._check = check
         self._device = runtime.device
+        self._weight = weight
         self._added = 0
 
     def add(self, batch: PoseBatch, place: str, together: int) -> dict[str, Tensor]:
@@ -68,7 +71,8 @@ class Updater:
                 stack.enter_context(torch.autocast(device.type, _AUTOCAST[options.amp]))
             parts = self._step(moved)
             self._check.note(batch, parts["loss"], place)
-            self._state.scaler.scale(parts["loss"] / together).backward()
+            loss = parts["loss"] * (self._weight / together)
+            self._state.scaler.scale(loss).backward()
         return parts
 
     def finish(self) -> bool:

@@ -103,8 +103,8 @@ def test_the_decoder_has_the_size_the_codec_works_on(problems: Problems) -> None
 
 
 def test_a_batch_can_be_shared_out(problems: Problems) -> None:
-    assert problems(MODEL, "train.batch_size=10", "cluster.num_workers=4") == [
-        "command line: train.batch_size: got 10, expected a multiple of cluster.num_workers, 4"
+    assert problems(MODEL, "train.batch_size=3", "cluster.num_workers=4") == [
+        "command line: train.batch_size: got 3, expected a sample at least for each of 4 workers"
     ]
 
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +16,9 @@ import torch
 from raypose.config import Config
 from raypose.distributed.evaluate import evaluate_checkpoint
 from raypose.distributed.train import train
-from raypose.errors import DataError, RayposeError
+from raypose.errors import DataError, RayposeError, RunStoppedError
 from raypose.training.launch import train_locally
+from raypose.training.logs import read_csv_log
 from tests.tiny_runs import dataset, load_experiment, weights_in
 
 pytestmark = [pytest.mark.usefixtures("ray_session"), pytest.mark.timeout(240)]
@@ -27,8 +32,16 @@ def numbers(metrics: dict[str, float]) -> dict[str, float]:
     return {k: v for k, v in metrics.items() if k not in ("seconds", "samples/s")}
 
 
+def curve(work_dir: Path) -> list[dict[str, float]]:
+    """Return what was logged of each step, but for times."""
+    rows = read_csv_log(work_dir / "log.csv")
+    return [{k: v for k, v in row.items() if k != "samples/s"} for row in rows]
+
+
 def assert_same_run(work_dir: Path, expected: Path, rel: float = 1e-4) -> None:
     for found, wanted in zip(history(work_dir), history(expected), strict=True):
+        assert found == pytest.approx(wanted, rel=rel)
+    for found, wanted in zip(curve(work_dir), curve(expected), strict=True):
         assert found == pytest.approx(wanted, rel=rel)
     for name in ("last.pth", "best.pth"):
         found, wanted = weights_in(work_dir / name), weights_in(expected / name)
@@ -46,7 +59,7 @@ def reference(synthetic_people: Path, tmp_path_factory: pytest.TempPathFactory) 
 
 
 def config_of(folder: Path, data: Path, **changes: Any) -> Config:
-    changes = {"train__epochs": 3, "train__batch_size": 4, **changes}
+    changes = {"train__epochs": 3, "train__batch_size": 4, "train__log_every": 1, **changes}
     return load_experiment(folder, data, **changes)
 
 
@@ -129,6 +142,33 @@ def test_a_resumed_run_goes_on_where_the_last_one_ended(
     # Without resume the same folder starts anew.
     train(config_of(tmp_path, synthetic_people, **common, train__epochs=1), tmp_path / "run")
     assert len(history(tmp_path / "run")) == 1
+
+
+def test_a_run_on_workers_that_sigterm_stops_goes_on_alike(
+    synthetic_people: Path, tmp_path: Path, reference: Path
+) -> None:
+    config = config_of(
+        tmp_path,
+        synthetic_people,
+        model__backbone={"type": "TinyBackbone", "step_delay": 0.3},
+        cluster={"num_workers": 1},
+    )
+    thread = threading.Thread(target=stop_when_it_trains, args=[tmp_path / "run" / "log.csv"])
+    thread.start()
+    with pytest.raises(RunStoppedError, match=r"saved after step \d of \d of epoch [12]; "):
+        train(config, tmp_path / "run")
+    thread.join()
+    stopped = torch.load(tmp_path / "run" / "last.pth", weights_only=True)
+    assert stopped["step"] > 0
+    assert len(curve(tmp_path / "run")) < len(curve(reference))
+    train(config, tmp_path / "run", resume=True)
+    assert_same_run(tmp_path / "run", reference)
+
+
+def stop_when_it_trains(log: Path) -> None:
+    while not log.is_file() or len(log.read_text().splitlines()) < 3:
+        time.sleep(0.1)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 @pytest.mark.parametrize("loader", [pytest.param("local", marks=pytest.mark.slow), "ray"])

@@ -14,6 +14,7 @@ import torch.distributed
 from torch.multiprocessing.spawn import spawn
 
 from raypose.config import Config
+from raypose.training.interruption import stop_on_sigterm
 from raypose.training.launch import local_experiment
 from raypose.training.loop import fit
 from raypose.training.process_group import GroupRuntime
@@ -53,5 +54,6 @@ def train_in_processes(config: Config, work_dir: Path, count: int, resume: bool 
 
 def train_in_group(data: dict[str, Any], work_dir: str, resume: bool) -> None:
     """Train as one process of a group."""
-    runtime = GroupRuntime(Path(work_dir), "cpu", resume)
-    fit(local_experiment(Config.from_resolved(data), runtime), runtime)
+    with stop_on_sigterm() as stop:
+        runtime = GroupRuntime(Path(work_dir), "cpu", resume, stop)
+        fit(local_experiment(Config.from_resolved(data), runtime), runtime)

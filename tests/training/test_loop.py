@@ -94,16 +94,16 @@ def test_a_resumed_run_ends_with_the_same_weights(
 
 
 def die_in_epoch(patch: pytest.MonkeyPatch, epoch: int) -> None:
-    from raypose.training.loop import _Loop
+    from raypose.training.epoch import EpochTrainer
 
-    train_epoch = _Loop._train_epoch
+    train = EpochTrainer.train
 
-    def dies(self: Any, number: int, batches: Any) -> Any:
+    def dies(self: EpochTrainer, number: int, batches: Any) -> Any:
         if number == epoch:
             raise InterruptionError
-        return train_epoch(self, number, batches)
+        return train(self, number, batches)
 
-    patch.setattr(_Loop, "_train_epoch", dies)
+    patch.setattr(EpochTrainer, "train", dies)
 
 
 def test_a_finished_run_has_nothing_to_resume(synthetic_people: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor
 from raypose.config import build_dataset
 from raypose.errors import RayposeError
 from raypose.structures import PoseBatch
-from raypose.training import loop
+from raypose.training import setup
 from raypose.training.launch import train_locally
 from raypose.training.order import SampleOrder, SamplePool, image_numbers
 from raypose.training.train_step import TrainStep
@@ -51,7 +51,7 @@ def spoil(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, set[int]], list[Any
                 parts = super().forward(batch)
                 return {**parts, "loss": SPOILS[kind](parts["loss"])}
 
-        monkeypatch.setattr(loop, "TrainStep", Spoiled)
+        monkeypatch.setattr(setup, "TrainStep", Spoiled)
         return seen
 
     return start

@@ -85,6 +85,8 @@ class TrainSection(Section):
         seed: of weights, sample order and augmentation.
         save_best: metric that decides what `best.pth` is; the first one reported if null.
         max_checkpoints: how many checkpoints of epochs are kept.
+        save_every_steps: optimizer steps from one checkpoint to the next, from which a run goes on
+            in the midst of an epoch; null for a checkpoint after each validation only.
         clip_grad: limit of the gradient norm, null for none.
         amp: precision of autocast, null for float32.
         accumulate: batches whose gradients are summed for one step.
@@ -118,6 +120,7 @@ class TrainSection(Section):
     seed: Count = 0
     save_best: str | None = None
     max_checkpoints: PositiveInt = 2
+    save_every_steps: PositiveInt | None = None
     clip_grad: Annotated[ClipGradSection | None, BeforeValidator(_number_as_clip_grad)] = None
     amp: Literal["bf16", "fp16"] | None = None
     accumulate: PositiveInt = 1
