@@ -38,7 +38,7 @@ def test_check_says_what_is_wrong_and_ends_with_1(
     assert f"  {tmp_path}/train3.png image 3: no such file" in lines
     at = lines.index("warning: boxes that reach beyond the image (box-outside, 10)")
     assert len([line for line in lines[at:] if line.startswith("  ")]) == 10
-    assert lines[-1] == "1 errors, 10 warnings"
+    assert lines[-1] == "1 error, 10 warnings"
     record = json.loads(report.read_text())
     assert record["counts"] == {"missing-image": 1, "box-outside": 10}
     assert record["findings"][0] == {

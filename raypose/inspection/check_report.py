@@ -56,4 +56,5 @@ def _summary(findings: Sequence[Finding]) -> str:
     errors = sum(finding.severity == "error" for finding in findings)
     if not findings:
         return "nothing was found"
-    return f"{errors} errors, {len(findings) - errors} warnings"
+    warnings = len(findings) - errors
+    return f"{errors} error{'s' * (errors != 1)}, {warnings} warning{'s' * (warnings != 1)}"

@@ -36,7 +36,8 @@ def complete_skeleton(skeleton: Skeleton) -> tuple[Skeleton, list[str]]:
     notes: list[str] = []
     names = skeleton.keypoint_names
     pairs = sum(i < j for i, j in enumerate(skeleton.flip_indices))
-    notes.append(f"{pairs} mirror pairs" if pairs else "no mirror pairs: flips keep all names")
+    some = f"{pairs} mirror pair{'s' * (pairs != 1)}"
+    notes.append(some if pairs else "no mirror pairs: flips keep all names")
     halves = [_half_of(name) for name in names]
     upper = tuple(i for i, half in enumerate(halves) if half == "upper")
     lower = tuple(i for i, half in enumerate(halves) if half == "lower")
