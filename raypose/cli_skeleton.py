@@ -45,8 +45,9 @@ def _add_out(parser: argparse.ArgumentParser) -> None:
 
 def _new(options: argparse.Namespace) -> None:
     """Write the skeleton of a category."""
-    from raypose.inspection.skeleton_file import category_skeleton, skeleton_text
+    from raypose.inspection.category_skeleton import category_skeleton
     from raypose.inspection.skeleton_guesses import complete_skeleton
+    from raypose.structures import skeleton_text
 
     skeleton, notes = complete_skeleton(category_skeleton(options.file, options.category))
     comments = [f"{skeleton.num_keypoints} keypoints of {Path(options.file).name}", *notes]
@@ -60,9 +61,8 @@ def _sigmas(options: argparse.Namespace) -> None:
         RayposeError: if a file cannot be read or its labels do not tell them.
     """
     from raypose.inspection.sigmas import estimate_sigmas
-    from raypose.inspection.skeleton_file import skeleton_text
     from raypose.inspection.sources import read_file_labels
-    from raypose.structures import Skeleton
+    from raypose.structures import Skeleton, skeleton_text
 
     given = None if options.skeleton is None else Skeleton.load(options.skeleton)
     source = read_file_labels(options.files, given)

@@ -6,6 +6,7 @@ from raypose.structures.pose_sample import PoseSample
 from raypose.structures.poses import Poses
 from raypose.structures.skeleton import Skeleton
 from raypose.structures.skeleton_conversion import SkeletonConversion
+from raypose.structures.skeleton_text import skeleton_text
 from raypose.structures.skeleton_yaml import SkeletonError
 
 __all__ = [
@@ -16,4 +17,5 @@ __all__ = [
     "Skeleton",
     "SkeletonConversion",
     "SkeletonError",
+    "skeleton_text",
 ]

@@ -1,12 +1,8 @@
-"""A skeleton YAML from a category of a COCO json."""
+"""The skeleton of a category of a COCO json."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from raypose.datasets.coco_annotations import pose_categories, read_json
 from raypose.errors import DataError, did_you_mean
@@ -42,33 +38,3 @@ def category_skeleton(path: str | Path, category: str | None = None) -> Skeleton
             f"{did_you_mean(category, names)}"
         )
     return Skeleton.from_coco_category(found[0 if category is None else names.index(category)])
-
-
-def skeleton_text(skeleton: Skeleton, comments: Sequence[str] = ()) -> str:
-    """Return the YAML of a skeleton, a line for each keypoint and each limb.
-
-    Args:
-        skeleton: what to write.
-        comments: lines at the top.
-    """
-    definition = skeleton.to_dict()
-    lines = [f"# {comment}" for comment in comments]
-    lines += [f"name: {_flow(definition['name'])}", "keypoints:"]
-    weighted = set(skeleton.keypoint_weights) != {1.0}
-    for keypoint in definition["keypoints"]:
-        entry = {key: value for key, value in keypoint.items() if key != "weight" or weighted}
-        if entry["swap"] == entry["name"]:
-            del entry["swap"]
-        lines.append(f"  - {_flow(entry)}")
-    if definition["links"]:
-        lines.append("links:")
-        lines += [f"  - {_flow(link)}" for link in definition["links"]]
-    return "\n".join(lines) + "\n"
-
-
-def _flow(value: Any) -> str:
-    """Return a value as YAML on one line."""
-    text = yaml.safe_dump(
-        value, default_flow_style=True, sort_keys=False, width=10**6, allow_unicode=True
-    )
-    return text.removesuffix("\n").removesuffix("...").strip()

@@ -1,17 +1,15 @@
-"""Skeletons of COCO categories, written as YAML that loads to the same."""
+"""The skeleton of the category that has keypoints."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from raypose.errors import DataError
-from raypose.inspection.skeleton_file import category_skeleton, skeleton_text
-from raypose.structures import Skeleton
+from raypose.inspection.category_skeleton import category_skeleton
 
 CATEGORIES = [
     {"id": 1, "name": "car"},
@@ -45,28 +43,3 @@ def test_one_of_several(tmp_path: Path) -> None:
 def test_no_keypoints_at_all(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"none of its categories has 'keypoints'"):
         category_skeleton(write(tmp_path, CATEGORIES[:1]))
-
-
-@pytest.mark.parametrize("name", ["coco", "mpii", "ap10k", "coco_wholebody", "deepfashion_full"])
-def test_what_is_written_loads_to_the_same(name: str, tmp_path: Path) -> None:
-    skeleton = Skeleton.load(name)
-    path = tmp_path / f"{name}.yaml"
-    path.write_text(skeleton_text(skeleton, ["a line", "another: one"]))
-    assert Skeleton.load(path) == skeleton
-
-
-def test_a_line_for_each_keypoint_and_limb() -> None:
-    skeleton = Skeleton.load(
-        {"name": "no", "keypoints": ["l", "r", "on: top"], "links": [["l", "r"]]}
-    )
-    skeleton = replace(skeleton, keypoint_colors=((1, 2, 3),) * 3, link_colors=((4, 5, 6),))
-    assert skeleton_text(skeleton, ["made by hand"]) == (
-        "# made by hand\n"
-        "name: 'no'\n"
-        "keypoints:\n"
-        "  - {name: l, swap: r, color: [1, 2, 3]}\n"
-        "  - {name: r, swap: l, color: [1, 2, 3]}\n"
-        "  - {name: 'on: top', color: [1, 2, 3]}\n"
-        "links:\n"
-        "  - {link: [l, r], color: [4, 5, 6]}\n"
-    )
