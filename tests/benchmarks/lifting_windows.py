@@ -25,7 +25,7 @@ from raypose.config import build_dataset, load_config
 from raypose.inference import LiftInput, LiftStage, load_lift_stage, single_frame
 from raypose.ops.mpjpe import keypoint_mpjpe
 from raypose.structures import Poses, PoseSample, Skeleton
-from raypose.training.launch import evaluate_locally
+from raypose.training.checkpoint_evaluation import evaluate_locally
 
 _FRAMES_AT_A_TIME = 1024
 _ONE_FRAME = ("seq_len=1", "seq_step=1", "multiple_target=0", "pad_video_seq=true")
@@ -85,7 +85,7 @@ def main() -> None:
         error = measure(stage, frames, way)
         elapsed = (time.perf_counter() - start) / len(frames) * 1e6
         print(f"{way:8}  MPJPE {1000 * error:8.4f} mm  {elapsed:6.0f} us/frame")
-    metrics = evaluate_locally(config, args.checkpoint)
+    metrics = evaluate_locally(config, args.checkpoint).numbers
     print(f"eval      MPJPE {metrics['MPJPE']:8.4f}")
 
 
