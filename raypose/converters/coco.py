@@ -41,7 +41,7 @@ _SPLITS = ("train", "val", "test")
 _RECIPE = "examples/openfield"
 # For one animal a picture that nobody drew a box round: no detector would find it in a video.
 _WHOLE_RECIPE = "examples/openfield_whole"
-_LONG_SIDE = 320
+_LONG_SIDE = 256
 _CONFIG = "config.yaml"
 _IMAGES = "images"
 
@@ -132,7 +132,7 @@ def _write_config(labels: LabelSet, out: Path) -> None:
         yaml.safe_dump({"data_root": out.as_posix()}).strip(),
         f"skeleton: {SKELETON_FILE}",
         f"model: {{head: {{out_channels: {labels.skeleton.num_keypoints}}}}}",
-        "train: {epochs: 100, batch_size: 8}",
+        f"train: {{epochs: {150 if whole else 100}, batch_size: 8}}",
     ]
     if whole:
         w, h = _input_size([image.picture.size for image in labels.images])

@@ -142,7 +142,7 @@ def test_the_crop_of_one_animal_without_a_box_is_the_picture(tmp_path: Path) -> 
     sample = build_pipeline(config, "val")(build_dataset(config, "val")[0], 0)
     assert sample is not None
     np.testing.assert_array_equal(sample.bboxes, [[0, 0, width, height]])
-    assert config.data["codec"]["input_size"] == [320, 256]
+    assert config.data["codec"]["input_size"] == [256, 192]
 
     write_coco(labels_of(tmp_path / "in", {"a.png": [mouse(), mouse()]}), tmp_path / "two")
     config = load_config(tmp_path / "two" / "config.yaml")
