@@ -11,7 +11,8 @@ from pathlib import Path
 from raypose.training.early_stop import has_stalled
 from raypose.training.epoch import EpochTrainer
 from raypose.training.evaluation import evaluate, is_better, main_metric
-from raypose.training.logs import RunLog, open_logs
+from raypose.training.logs import open_logs
+from raypose.training.run_log import RunLog
 from raypose.training.runtime import Runtime
 from raypose.training.setup import Experiment, set_up
 from raypose.training.validation_record import ValidationRecord

@@ -205,7 +205,8 @@ def duration(seconds: float) -> str:
 def _cell(value: float | None, largest: float | None) -> str:
     if value is None or value != value:
         return "<td>-</td>"
-    text = f"{value:d}" if isinstance(value, int) else f"{value:.3g}"
+    # What is smaller is nothing to anyone who reads a table.
+    text = f"{value:d}" if isinstance(value, int) else f"{round(value, 4):.3g}"
     if largest is None:
         return f"<td>{text}</td>"
     share = 100 * abs(value) / max(largest, 1e-12)

@@ -12,7 +12,7 @@ import pytest
 from raypose.config import build_dataset
 from raypose.structures import Poses
 from raypose.training.answers import Answer, read_answers
-from raypose.training.logs import CsvLog
+from raypose.training.csv_log import CsvLog
 from raypose.training.validation_record import ValidationRecord
 from tests.tiny_runs import load_experiment
 

@@ -107,7 +107,7 @@ class TrainSection(Section):
             the log, and waits for the device in each step.
         max_nan_skips: steps left out one after the other before the run ends all the same.
         loggers: where numbers go every `log_every` steps and after each validation: `csv`
-            (`log.csv` in the work folder), `tensorboard`.
+            (`log.csv` in the work folder), `tensorboard`, `wandb`, `mlflow`.
         sample_pictures: samples of the validation set, always the same ones, that are drawn beside
             their labels at each validation: `samples/epoch_N.jpg` in the work folder.
     """
@@ -135,5 +135,7 @@ class TrainSection(Section):
     early_stop: EarlyStopSection | None = None
     on_nan: Literal["stop", "skip"] = "stop"
     max_nan_skips: PositiveInt = 10
-    loggers: list[Literal["csv", "tensorboard"]] = Field(default_factory=lambda: ["csv"])
+    loggers: list[Literal["csv", "tensorboard", "wandb", "mlflow"]] = Field(
+        default_factory=lambda: ["csv"]
+    )
     sample_pictures: Count = 8
