@@ -14,12 +14,12 @@ from raypose.datasets.coco_annotations import (
     check_order,
     pose_categories,
     read_annotations,
-    read_images,
     read_json,
     skeleton_of,
 )
+from raypose.datasets.coco_detections import CocoDetections
 from raypose.datasets.coco_fields import check_fields
-from raypose.errors import ConfigError, DataError, did_you_mean
+from raypose.errors import ConfigError, did_you_mean
 from raypose.registry import DATASETS
 from raypose.structures import PoseSample, Skeleton
 
@@ -37,9 +37,8 @@ class CocoDataset(BaseDataset):
 
     Args:
         ann_file: the JSON file.
-        bbox_file: detections to estimate instead of the annotated boxes, a JSON list of
-            `image_id`, `category_id`, `bbox` xywh and `score`; for `topdown` and `test_mode`.
-            Samples then have no keypoints.
+        bbox_file: detections to estimate instead of the annotated boxes, see `CocoDetections`; for
+            `topdown` and `test_mode`. Samples then have no keypoints.
         data_mode: `topdown` or `bottomup`.
         skeleton: a name, file, mapping or object; by default what the file's categories say.
         data_root: folder that relative paths start from.
@@ -104,7 +103,7 @@ class CocoDataset(BaseDataset):
             kinds = {category["id"] for category in categories} or {1}
             threshold = (filter_cfg or {}).get("bbox_score_thr")
             self._annotations = None
-            self._detections = _Detections(
+            self._detections = CocoDetections(
                 self.resolve(bbox_file), content, self.ann_file, kinds, threshold, sample_interval
             )
             positions = np.arange(len(self._detections.boxes))
@@ -252,64 +251,6 @@ class CocoWholeBodyDataset(CocoDataset):
     def labelled(self, visibility: np.ndarray) -> np.ndarray:
         """Return 1 where the file has any visibility: faces and hands carry scores there."""
         return visibility > 0
-
-
-class _Detections:
-    """Boxes of a detector on the images of an annotation file, checked."""
-
-    def __init__(
-        self,
-        path: str,
-        content: Mapping[str, Any],
-        ann_file: str,
-        category_ids: set[int],
-        score_threshold: float | None,
-        sample_interval: int,
-    ) -> None:
-        problems: list[str] = []
-        self.images = {image.id: image for image in read_images(content, problems)}
-        check_problems(ann_file, problems)
-        found = read_json(path)
-        if not isinstance(found, list):
-            raise DataError(f"{path}: a list of detections expected, got {type(found).__name__}")
-        self.boxes: list[tuple[int, int, list[float], float]] = []
-        for number, item in enumerate(found):
-            lacking = [k for k in ("image_id", "category_id", "bbox", "score") if k not in item]
-            if lacking:
-                problems.append(f"detection {number}: no {' and no '.join(lacking)}")
-            elif item["category_id"] not in category_ids:
-                continue
-            elif item["image_id"] not in self.images:
-                problems.append(
-                    f"detection {number}: no image of {ann_file} has the id {item['image_id']}"
-                )
-            elif len(item["bbox"]) < 4 or not np.isfinite(item["bbox"][:4]).all():
-                problems.append(
-                    f"detection {number}: 'bbox' is x, y, width and height, got {item['bbox']}"
-                )
-            elif item["image_id"] % sample_interval == 0 and (
-                score_threshold is None or item["score"] >= score_threshold
-            ):
-                box = item["bbox"][:4]
-                self.boxes.append((item["image_id"], item["category_id"], box, item["score"]))
-        check_problems(path, problems)
-
-    def make_sample(self, position: int) -> PoseSample:
-        """Make the sample of one detection; it has no keypoints."""
-        image_id, category_id, (x, y, w, h), score = self.boxes[position]
-        image = self.images[image_id]
-        meta: dict[str, Any] = {"id": position, "category_id": category_id}
-        if image.crowd_index is not None:
-            meta["crowd_index"] = image.crowd_index
-        return PoseSample(
-            id=f"{image_id}/{position}",
-            img_path=image.file_name,
-            img_id=image_id,
-            img_shape=image.shape,
-            bboxes=np.array([[x, y, x + w, y + h]], np.float32),
-            bbox_scores=np.array([score], np.float32),
-            meta=meta,
-        )
 
 
 def _read_measures(

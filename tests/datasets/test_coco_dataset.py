@@ -216,6 +216,52 @@ def test_detections_replace_annotated_boxes(write: Write, tmp_path: Path) -> Non
     assert sample.img_path == f"{root}/3.jpg"
 
 
+def test_a_coco_file_is_a_file_of_detections(write: Write, tmp_path: Path) -> None:
+    # As another tool writes it, with ids of its own; images are known by their names.
+    root = write([annotation(1, 3)])
+    found = {
+        "images": [{"id": 1, "file_name": "7.jpg"}, {"id": 2, "file_name": "3.jpg"}],
+        "annotations": [
+            {"image_id": 2, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.25},
+            {"image_id": 1, "category_id": 1, "bbox": [5, 6, 7, 8]},
+        ],
+    }
+    (tmp_path / "boxes.json").write_text(json.dumps(found))
+    dataset = CocoDataset("ann.json", bbox_file="boxes.json", data_root=root, test_mode=True)
+    assert [sample.img_id for sample in dataset] == [3, 7]
+    assert [float(sample.bbox_scores[0]) for sample in dataset] == [0.25, 1.0]  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("found", "message"),
+    [
+        ({"annotations": []}, "a list of detections or a COCO file with 'images' and"),
+        ("x", "expected, got str"),
+        ([3], "detection 0: a mapping expected, got 3"),
+        (
+            {"images": [{"id": 1, "file_name": "new.jpg"}], "annotations": []},
+            r"no image of .*ann\.json is called new\.jpg",
+        ),
+        (
+            {"images": [{"id": 1, "file_name": "3.jpg"}], "annotations": [{"image_id": 3}]},
+            "annotation 0: no image of the file has the id 3",
+        ),
+        (
+            [{"image_id": 3, "category_id": 8, "bbox": [1, 2, 3, 4], "score": 1}],
+            r"all detections are of the categories 8, .*ann\.json has poses of 1",
+        ),
+    ],
+)
+def test_files_that_hold_no_detections(
+    write: Write, tmp_path: Path, found: Any, message: str
+) -> None:
+    root = write([annotation(1, 3)])
+    (tmp_path / "boxes.json").write_text(json.dumps(found))
+    with pytest.raises(DataError, match=message) as caught:
+        CocoDataset("ann.json", bbox_file="boxes.json", data_root=root, test_mode=True)
+    assert "boxes.json" in str(caught.value)
+
+
 def test_broken_detections_are_reported_together(write: Write, tmp_path: Path) -> None:
     root = write([annotation(1, 3)])
     found = [
