@@ -69,6 +69,8 @@ def check(case: Mapping[str, Any], name: str, field: str, got: Any, arrays: Arra
     stable = np.ones(want.size, bool)
     stable[options["unstable"].get(field, [])] = False
     limit = absolute + relative * np.abs(want).max()
+    if name == "grad":  # tolerances are of one CPU; the kernels of others sum in another order
+        limit *= 2
     np.testing.assert_allclose(
         values.reshape(-1)[stable], want.reshape(-1)[stable], rtol=0, atol=limit, err_msg=field
     )
