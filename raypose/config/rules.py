@@ -32,7 +32,7 @@ def rule_problems(root: Node, skeleton: Skeleton | None) -> Iterator[Problem]:
         root: the resolved config.
         skeleton: that of the config, if it has one that loads.
     """
-    for rule in (_outputs, _input_sizes, _batch, _optimizer):
+    for rule in (_outputs, _input_sizes, _batch, _compile, _optimizer):
         yield from rule(root, skeleton)
 
 
@@ -95,6 +95,15 @@ def _batch(root: Node, skeleton: Skeleton | None) -> Iterator[Problem]:
         assert batch is not None
         message = f"got {size}, expected a sample at least for each of {count} workers"
         yield Problem(batch.mark, ("train", "batch_size"), message)
+
+
+def _compile(root: Node, skeleton: Skeleton | None) -> Iterator[Problem]:
+    """A step whose weights come and go cannot be compiled as a whole."""
+    path: KeyPath = ("train", "compile")
+    node = _at(root, path)
+    strategy = _plain(root.child("cluster"), "strategy")
+    if node is not None and node.value is True and strategy == "fsdp2":
+        yield Problem(node.mark, path, "got true, expected false with cluster.strategy: fsdp2")
 
 
 def _optimizer(root: Node, skeleton: Skeleton | None) -> Iterator[Problem]:

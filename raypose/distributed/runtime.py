@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import threading
 from pathlib import Path
+from typing import Literal
 
 import ray.train
 import ray.train.torch
@@ -24,10 +25,17 @@ class RayRuntime(GroupRuntime):
         work_dir: of the run; a checkpoint there is where a resumed run starts.
         resume: whether it does.
         stop: set in one of the workers if the run is to stop.
+        strategy: how the model is spread over them.
     """
 
-    def __init__(self, work_dir: Path, resume: bool, stop: threading.Event | None = None) -> None:
-        super().__init__(work_dir, ray.train.torch.get_device(), resume, stop)
+    def __init__(
+        self,
+        work_dir: Path,
+        resume: bool,
+        stop: threading.Event | None,
+        strategy: Literal["ddp", "fsdp2"],
+    ) -> None:
+        super().__init__(work_dir, ray.train.torch.get_device(), resume, stop, strategy)
         self._scratch = tempfile.TemporaryDirectory(prefix="raypose-")
 
     def notice(self) -> Notice:

@@ -84,7 +84,8 @@ def train_worker(arguments: dict[str, Any]) -> dict[str, float] | None:
         send_logs(arguments["logs"])
         stop = watch_for_stop(arguments["stop"])
     enter_folder(task.folder)
-    runtime = RayRuntime(Path(task.work_dir), task.resume, stop)
+    strategy = Config.from_resolved(task.config).cluster.strategy
+    runtime = RayRuntime(Path(task.work_dir), task.resume, stop, strategy)
     if runtime.device.type == "cpu":
         torch.set_num_threads(task.budget.threads)
     experiment = mistake = None

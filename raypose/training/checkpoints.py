@@ -5,13 +5,17 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic
+from typing import Any, Generic, TypeVar
 
 import torch
+from torch import nn
 
 from raypose.errors import CheckpointError
 from raypose.models.checkpoint import read_checkpoint
-from raypose.training.ema import ExponentialMovingAverage, Model
+from raypose.training.ema import ExponentialMovingAverage
+from raypose.training.sharding import all_whole, spread_optimizer, spread_weights
+
+Model = TypeVar("Model", bound=nn.Module)
 
 
 @dataclass(kw_only=True)
@@ -37,7 +41,7 @@ class TrainingState(Generic[Model]):
     model: Model
     optimizer: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
-    ema: ExponentialMovingAverage[Model] | None
+    ema: ExponentialMovingAverage | None
     config: str
     epoch: int = 0
     step: int = 0
@@ -48,13 +52,13 @@ class TrainingState(Generic[Model]):
     history: list[dict[str, float]] = field(default_factory=list)
     seconds: float = 0.0
 
-    def save(self, path: Path) -> Path:
-        """Write the state to a file and return it."""
+    def save(self, path: Path | None) -> None:
+        """Write the state to a file; every process calls this, and those without one help."""
         content: dict[str, Any] = {
             "meta": {"time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "format": "raypose-1"},
             "config": self.config,
-            "state_dict": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "state_dict": all_whole(self.model.state_dict()),
+            "optimizer": all_whole(self.optimizer.state_dict()),
             "scaler": self.scaler.state_dict(),
             "epoch": self.epoch,
             "step": self.step,
@@ -67,10 +71,10 @@ class TrainingState(Generic[Model]):
         }
         if self.ema is not None:
             content["raw_state_dict"] = content["state_dict"]
-            content["state_dict"] = self.ema.module.state_dict()
+            content["state_dict"] = all_whole(self.ema.values)
             content["ema_steps"] = self.ema.steps
-        torch.save(content, path)
-        return path
+        if path is not None:
+            torch.save(content, path)
 
     def restore(self, path: Path) -> None:
         """Go on from a file that `save` wrote.
@@ -86,8 +90,9 @@ class TrainingState(Generic[Model]):
                 "start from its weights use train.load_from"
             )
         try:
-            self.model.load_state_dict(content.get("raw_state_dict", content["state_dict"]))
-            self.optimizer.load_state_dict(content["optimizer"])
+            weights = content.get("raw_state_dict", content["state_dict"])
+            self.model.load_state_dict(spread_weights(weights, self.model))
+            self.optimizer.load_state_dict(spread_optimizer(content["optimizer"], self.optimizer))
         except (RuntimeError, ValueError) as error:
             raise CheckpointError(
                 f"cannot resume from {path}, a run of another model or optimizer: {error}"
@@ -96,8 +101,7 @@ class TrainingState(Generic[Model]):
             self.scaler.load_state_dict(content["scaler"])
         if self.ema is not None:
             # A run that had no average so far starts it from its weights.
-            self.ema.module.load_state_dict(content["state_dict"])
-            self.ema.steps = content.get("ema_steps", 0)
+            self.ema.restore(content["state_dict"], content.get("ema_steps", 0))
         self.epoch = content["epoch"]
         self.step = content.get("step", 0)
         self.steps = content.get("steps", 0)

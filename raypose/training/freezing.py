@@ -27,10 +27,12 @@ class FrozenParts:
     def __init__(self, patterns: Sequence[str], model: nn.Module) -> None:
         modules = {name: module for name, module in model.named_modules() if name}
         parameters = dict(model.named_parameters())
-        self._modules: list[nn.Module] = []
+        self._model = model
+        self._names: set[str] = set()
         problems = []
         for i, pattern in enumerate(patterns):
-            chosen = [module for name, module in modules.items() if fnmatchcase(name, pattern)]
+            names = [name for name in modules if fnmatchcase(name, pattern)]
+            chosen = [modules[name] for name in names]
             single = [value for name, value in parameters.items() if fnmatchcase(name, pattern)]
             if not chosen and not single:
                 hint = did_you_mean(pattern, [*modules, *parameters])
@@ -39,11 +41,13 @@ class FrozenParts:
                 )
             for part in [*(p for module in chosen for p in module.parameters()), *single]:
                 part.requires_grad_(False)
-            self._modules += chosen
+            self._names.update(names)
         if problems:
             raise ConfigError(problems)
 
     def hold(self) -> None:
         """Put frozen modules into evaluation mode; `train()` of the model undoes it."""
-        for module in self._modules:
-            module.eval()
+        # By name: batch norms may have been exchanged for those of several processes.
+        for name, module in self._model.named_modules():
+            if name in self._names:
+                module.eval()

@@ -15,6 +15,7 @@ from raypose.training.logs import open_logs
 from raypose.training.run_log import RunLog
 from raypose.training.runtime import Runtime
 from raypose.training.setup import Experiment, set_up
+from raypose.training.sharding import put_together
 from raypose.training.validation_record import ValidationRecord
 
 logger = logging.getLogger(__name__)
@@ -68,12 +69,19 @@ class _Loop:
 
     def _validate(self, numbers: dict[str, float]) -> dict[str, float]:
         state, experiment, runtime = self.state, self.experiment, self.runtime
-        model = state.model if state.ema is None else state.ema.module
-        # Each process has its own batch statistics; rank 0's are those that are saved.
-        runtime.share_buffers(model)
-        found = evaluate(
-            model, experiment.feed.val(), experiment.val_dataset, experiment.metrics, runtime
-        )
+        with contextlib.ExitStack() as stack:
+            if state.ema is not None:
+                stack.enter_context(state.ema.in_place())
+            # Each process has its own batch statistics; rank 0's are those that are saved.
+            runtime.share_buffers(state.model)
+            stack.enter_context(put_together(state.model))
+            found = evaluate(
+                state.model,
+                experiment.feed.val(),
+                experiment.val_dataset,
+                experiment.metrics,
+                runtime,
+            )
         metrics = found.numbers
         name = main_metric(metrics, self.options.save_best)
         best = False
@@ -96,7 +104,8 @@ class _Loop:
         state, runtime = self.state, self.runtime
         numbers = {**state.history[-1]} if state.history and not state.step else {}
         with tempfile.TemporaryDirectory() as folder:
-            path = state.save(Path(folder) / "last.pth") if runtime.rank == 0 else None
+            path = Path(folder) / "last.pth" if runtime.rank == 0 else None
+            state.save(path)
             runtime.report({**numbers, "epoch": state.epoch, "step": state.step}, path, best)
         self.trainer.unsaved = 0
 

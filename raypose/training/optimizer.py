@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.distributed.tensor import DTensor
 
 from raypose.config.sections import OptimizerSection, ParamwiseSection
 from raypose.errors import ConfigError
@@ -23,6 +24,8 @@ _NORMS = (
     nn.LayerNorm,
 )
 _FUSED = ("Adam", "AdamW", "SGD")
+# Of these also for parameters that are spread over processes.
+_FUSED_SPREAD = ("Adam", "AdamW")
 
 for _name in ("Adadelta", "Adagrad", "Adam", "AdamW", "NAdam", "RAdam", "RMSprop", "SGD"):
     OPTIMIZERS.register_module(name=_name, module=getattr(torch.optim, _name))
@@ -45,7 +48,7 @@ def build_optimizer(section: OptimizerSection | None, model: nn.Module) -> torch
     if not groups:
         raise ConfigError("optimizer: every parameter of the model is frozen")
     if section.type in _FUSED:
-        arguments.setdefault("fused", _can_fuse(groups))
+        arguments.setdefault("fused", _can_fuse(section.type, groups))
     optimizer: torch.optim.Optimizer = OPTIMIZERS.build({**arguments, "params": groups})
     for group in optimizer.param_groups:
         group["initial_lr"] = group["lr"]
@@ -111,9 +114,11 @@ def _options(
     return None, "flat_decay_mult" if parameter.ndim == 1 else None
 
 
-def _can_fuse(groups: list[dict[str, Any]]) -> bool:
+def _can_fuse(name: str, groups: list[dict[str, Any]]) -> bool:
     return all(
-        parameter.is_floating_point() and parameter.device.type in ("cpu", "cuda")
+        parameter.is_floating_point()
+        and parameter.device.type in ("cpu", "cuda")
+        and (name in _FUSED_SPREAD or not isinstance(parameter, DTensor))
         for group in groups
         for parameter in group["params"]
     )

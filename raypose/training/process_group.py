@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.distributed
 from torch import Tensor, nn
+from torch.distributed.device_mesh import init_device_mesh
 
 from raypose.training.runtime import LocalRuntime
+from raypose.training.sharding import shard
+from raypose.training.synced_norm import sync_batch_norms
+from raypose.training.train_step import TrainStep
 
 
 class GroupRuntime(LocalRuntime):
@@ -21,6 +25,7 @@ class GroupRuntime(LocalRuntime):
         device: likewise.
         resume: likewise.
         stop: likewise; it is enough if it is set in one process.
+        strategy: `ddp` keeps the whole model in each process, `fsdp2` a part of it.
     """
 
     def __init__(
@@ -29,17 +34,22 @@ class GroupRuntime(LocalRuntime):
         device: torch.device | str | None = None,
         resume: bool = False,
         stop: threading.Event | None = None,
+        strategy: Literal["ddp", "fsdp2"] = "ddp",
     ) -> None:
         super().__init__(work_dir, device, resume, stop)
         self.rank = torch.distributed.get_rank()
+        self._strategy = strategy
         self.world_size = torch.distributed.get_world_size()
 
-    def prepare(self, step: nn.Module, sync_bn: bool) -> nn.Module:
-        """Return the step in DDP, with batch statistics over all processes if wanted."""
+    def prepare(self, step: TrainStep, sync_bn: bool) -> nn.Module:
+        """Return the step in DDP or FSDP2, with batch statistics over all processes if wanted."""
         if self.world_size == 1:
             return step
-        if sync_bn and self.device.type == "cuda":
-            step = nn.SyncBatchNorm.convert_sync_batchnorm(step)
+        if sync_bn:
+            sync_batch_norms(step, self.device)
+        if self._strategy == "fsdp2":
+            shard(step.estimator, init_device_mesh(self.device.type, (self.world_size,)))
+            return step
         ids = [self.device] if self.device.type == "cuda" else None
         return nn.parallel.DistributedDataParallel(step, device_ids=ids)
 

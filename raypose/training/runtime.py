@@ -16,6 +16,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from raypose.training.train_step import TrainStep
+
 
 class Notice(IntEnum):
     """What a process has been told; a higher one holds for a lower one too."""
@@ -48,7 +50,7 @@ class Runtime(Protocol):
         """Folder of the results of the run."""
         ...
 
-    def prepare(self, step: nn.Module, sync_bn: bool) -> nn.Module:
+    def prepare(self, step: TrainStep, sync_bn: bool) -> nn.Module:
         """Return the train step wrapped so that gradients are averaged over all processes."""
         ...
 
@@ -111,7 +113,7 @@ class LocalRuntime:
         self._resume = resume
         self._stop = stop
 
-    def prepare(self, step: nn.Module, sync_bn: bool) -> nn.Module:
+    def prepare(self, step: TrainStep, sync_bn: bool) -> nn.Module:
         """Return the step as it is: batch statistics of one process need no synchronising."""
         del sync_bn
         return step

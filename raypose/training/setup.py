@@ -83,10 +83,10 @@ def set_up(experiment: Experiment, runtime: Runtime) -> Training:
     # torch.nn declares no overload for a memory format alone.
     estimator.to(runtime.device).to(memory_format=layout)  # type: ignore[call-overload]
     weights = _keypoint_weights(experiment.config)
-    step = TrainStep(estimator, experiment.codec, weights).to(runtime.device)
+    bare = TrainStep(estimator, experiment.codec, weights).to(runtime.device)
     if options.compile:
-        step.compile()
-    step = runtime.prepare(step, options.sync_bn)
+        bare.compile()
+    step = runtime.prepare(bare, options.sync_bn)
     ema = options.ema
     state: TrainingState[BasePoseEstimator] = TrainingState(
         model=estimator,

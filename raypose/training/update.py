@@ -13,6 +13,7 @@ from raypose.structures import PoseBatch
 from raypose.training.checkpoints import TrainingState
 from raypose.training.not_finite import FiniteCheck
 from raypose.training.runtime import Runtime
+from raypose.training.sharding import sync_gradients, whole
 
 _AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -67,6 +68,7 @@ class Updater:
                 self._step, nn.parallel.DistributedDataParallel
             ):
                 stack.enter_context(self._step.no_sync())
+            sync_gradients(self._state.model, self._added == together)
             if options.amp is not None:
                 stack.enter_context(torch.autocast(device.type, _AUTOCAST[options.amp]))
             parts = self._step(moved)
@@ -84,7 +86,7 @@ class Updater:
 
         def norm() -> Tensor:
             gradients = [p.grad for p in learning if p.grad is not None]
-            return nn.utils.get_total_norm(gradients, norm_type)
+            return whole(nn.utils.get_total_norm(gradients, norm_type))
 
         # What overflows in fp16 is for the scaler to see: only losses are checked there.
         total = None if state.scaler.is_enabled() else norm()
@@ -98,5 +100,5 @@ class Updater:
             state.scaler.update()
         state.optimizer.zero_grad(set_to_none=True)
         if passes and state.ema is not None:
-            state.ema.update(state.model)
+            state.ema.update()
         return passes

@@ -108,6 +108,12 @@ def test_a_batch_can_be_shared_out(problems: Problems) -> None:
     ]
 
 
+def test_a_sharded_step_is_not_compiled(problems: Problems) -> None:
+    assert problems(MODEL, "train.compile=true", "cluster.strategy=fsdp2") == [
+        "command line: train.compile: got true, expected false with cluster.strategy: fsdp2"
+    ]
+
+
 def test_training_data_need_an_optimizer(problems: Problems) -> None:
     split = "data: {train: {dataset: {type: CocoDataset, ann_file: a.json}}}\n"
     assert problems(MODEL + split) == [

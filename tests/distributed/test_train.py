@@ -64,20 +64,25 @@ def config_of(folder: Path, data: Path, **changes: Any) -> Config:
 
 
 @pytest.mark.parametrize(
-    ("workers", "loader"),
+    ("workers", "loader", "strategy"),
     [
-        (0, "ray"),
-        (2, "ray"),
-        pytest.param(1, "ray", marks=pytest.mark.slow),
-        pytest.param(2, "local", marks=pytest.mark.slow),
+        (0, "ray", "ddp"),
+        (2, "ray", "ddp"),
+        pytest.param(1, "ray", "ddp", marks=pytest.mark.slow),
+        pytest.param(2, "local", "ddp", marks=pytest.mark.slow),
+        pytest.param(2, "local", "fsdp2", marks=pytest.mark.slow),
     ],
 )
 def test_a_run_is_the_same_however_it_is_spread(
-    synthetic_people: Path, tmp_path: Path, reference: Path, workers: int, loader: str
+    synthetic_people: Path,
+    tmp_path: Path,
+    reference: Path,
+    workers: int,
+    loader: str,
+    strategy: str,
 ) -> None:
-    config = config_of(
-        tmp_path, synthetic_people, cluster={"num_workers": workers}, data__loader=loader
-    )
+    cluster = {"num_workers": workers, "strategy": strategy}
+    config = config_of(tmp_path, synthetic_people, cluster=cluster, data__loader=loader)
     threads = torch.get_num_threads()
     metrics = train(config, tmp_path / "run")
     assert torch.get_num_threads() == threads, "that is for workers, not for the caller's process"

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.distributed
@@ -46,14 +46,22 @@ def _join(
         torch.distributed.destroy_process_group()
 
 
-def train_in_processes(config: Config, work_dir: Path, count: int, resume: bool = False) -> None:
+def train_in_processes(
+    config: Config,
+    work_dir: Path,
+    count: int,
+    resume: bool = False,
+    strategy: Literal["ddp", "fsdp2"] = "ddp",
+) -> None:
     """Train in some processes; the work folder is as `train_locally` leaves it."""
     work_dir.mkdir(parents=True, exist_ok=True)
-    in_processes(count, train_in_group, config.data, str(work_dir), resume)
+    in_processes(count, train_in_group, config.data, str(work_dir), resume, strategy)
 
 
-def train_in_group(data: dict[str, Any], work_dir: str, resume: bool) -> None:
+def train_in_group(
+    data: dict[str, Any], work_dir: str, resume: bool, strategy: Literal["ddp", "fsdp2"]
+) -> None:
     """Train as one process of a group."""
     with stop_on_sigterm() as stop:
-        runtime = GroupRuntime(Path(work_dir), "cpu", resume, stop)
+        runtime = GroupRuntime(Path(work_dir), "cpu", resume, stop, strategy)
         fit(local_experiment(Config.from_resolved(data), runtime), runtime)

@@ -32,7 +32,12 @@ def step(state: TrainingState) -> None:
     state.scaler.update()
     state.optimizer.zero_grad()
     if state.ema is not None:
-        state.ema.update(state.model)
+        state.ema.update()
+
+
+def saved(state: TrainingState, folder: Path) -> Path:
+    state.save(folder / "last.pth")
+    return folder / "last.pth"
 
 
 def linear(seed: int) -> nn.Module:
@@ -46,7 +51,7 @@ def test_a_restored_state_goes_on_alike(tmp_path: Path, fp16: bool) -> None:
     step(first)
     first.epoch, first.best, first.seconds = 3, 0.5, 7.0
     first.metrics, first.history = {"PCK": 0.5}, [{"epoch": 1, "loss": 2.0}]
-    second.restore(first.save(tmp_path / "last.pth"))
+    second.restore(saved(first, tmp_path))
     for name in ("epoch", "best", "seconds", "metrics", "history"):
         assert getattr(second, name) == getattr(first, name)
     for state in (first, second):
@@ -54,30 +59,30 @@ def test_a_restored_state_goes_on_alike(tmp_path: Path, fp16: bool) -> None:
     assert_same_weights(first.model.state_dict(), second.model.state_dict())
     assert first.ema is not None
     assert second.ema is not None
-    assert_same_weights(first.ema.module.state_dict(), second.ema.module.state_dict())
+    assert_same_weights(first.ema.values, second.ema.values)
     assert second.ema.steps == 2
 
 
 def test_the_file_is_data_only_and_holds_the_average(tmp_path: Path) -> None:
     state = state_of(linear(0), average=True)
     step(state)
-    content = torch.load(state.save(tmp_path / "last.pth"), weights_only=True)
+    content = torch.load(saved(state, tmp_path), weights_only=True)
     assert content["config"] == "model: {}\n"
     assert state.ema is not None
-    assert_same_weights(content["state_dict"], state.ema.module.state_dict())
+    assert_same_weights(content["state_dict"], state.ema.values)
     assert_same_weights(content["raw_state_dict"], state.model.state_dict())
     loaded = nn.Linear(3, 2)
     load_checkpoint(loaded, tmp_path / "last.pth")
-    assert_same_weights(loaded.state_dict(), state.ema.module.state_dict())
+    assert_same_weights(loaded.state_dict(), state.ema.values)
 
 
 def test_an_average_may_be_added_on_resuming(tmp_path: Path) -> None:
     plain = state_of(linear(0))
     step(plain)
     averaged = state_of(linear(1), average=True)
-    averaged.restore(plain.save(tmp_path / "last.pth"))
+    averaged.restore(saved(plain, tmp_path))
     assert averaged.ema is not None
-    assert_same_weights(averaged.ema.module.state_dict(), plain.model.state_dict())
+    assert_same_weights(averaged.ema.values, plain.model.state_dict())
 
 
 def test_weights_alone_are_no_state(tmp_path: Path) -> None:
@@ -87,7 +92,7 @@ def test_weights_alone_are_no_state(tmp_path: Path) -> None:
 
 
 def test_the_state_of_another_model_or_optimizer(tmp_path: Path) -> None:
-    path = state_of(linear(0)).save(tmp_path / "last.pth")
+    path = saved(state_of(linear(0)), tmp_path)
     with pytest.raises(
         CheckpointError, match=r"(?s)cannot resume .*another model or optimizer.*size"
     ):

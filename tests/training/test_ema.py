@@ -20,12 +20,12 @@ def test_average_follows_the_formula_and_copies_counters() -> None:
         with torch.no_grad():
             model.weight.fill_(float(step + 2))
             model.num_batches_tracked.fill_(step + 7)
-        average.update(model)
+        average.update()
         share = 0.1 + 0.9 * math.exp(-(1 + step) / 5)
         expected += (step + 2 - expected) * share
-    assert float(average.module.weight) == torch.tensor(expected, dtype=torch.float32)
-    assert average.module.state_dict()["num_batches_tracked"] == 9
-    assert not average.module.weight.requires_grad
+    assert float(average.values["weight"]) == torch.tensor(expected, dtype=torch.float32)
+    assert average.values["num_batches_tracked"] == 9
+    assert not average.values["weight"].requires_grad
 
 
 def test_statistics_are_copied_unless_averaged() -> None:
@@ -36,6 +36,6 @@ def test_statistics_are_copied_unless_averaged() -> None:
     with torch.no_grad():
         model.running_mean.fill_(4.0)
         model.weight.fill_(3.0)
-    average.update(model)
-    assert average.module.state_dict()["running_mean"] == 4.0
-    assert float(average.module.weight) == 2.0
+    average.update()
+    assert average.values["running_mean"] == 4.0
+    assert float(average.values["weight"]) == 2.0

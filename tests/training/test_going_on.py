@@ -95,6 +95,18 @@ def assert_same_run(found: Path, expected: Path) -> None:
     assert ours["ema_steps"] == theirs["ema_steps"]
 
 
+def assert_about_the_same_run(found: Path, expected: Path) -> None:
+    """Check that runs of other numbers of processes differ by rounding only."""
+    for ours, theirs in zip(curve(found), curve(expected), strict=True):
+        # At times that moves the peak of a heatmap by a cell.
+        assert ours == pytest.approx(theirs, rel=1e-4 if "loss" in theirs else 0.02, abs=1e-6)
+    for name in ("state_dict", "raw_state_dict"):
+        ours, theirs = (read(folder).get(name, {}) for folder in (found, expected))
+        assert ours.keys() == theirs.keys()
+        for key, value in theirs.items():
+            torch.testing.assert_close(ours[key], value, rtol=2e-3, atol=2e-5)
+
+
 def send_sigterm() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
@@ -201,22 +213,26 @@ def test_what_is_left_of_an_epoch_must_be_what_was_left(
         train_locally(other, tmp_path / "run", resume=True)
 
 
+# A bias before a batch norm has no gradient but rounding, of which Adam would make whole steps.
+SGD = {"type": "SGD", "lr": 0.02, "momentum": 0.9}
+STOPS = {"type": "StoppingBackbone", "batch": 9, "rank": 1, "norm": True}
+
+
 def test_processes_stop_together_and_one_may_go_on_alone(
     synthetic_people: Path, tmp_path: Path
 ) -> None:
-    # Shares of 2 and 1 samples of a batch: the mean over processes weighs them.
-    common: dict[str, Any] = {"train__ema": None, "train__accumulate": 2}
-    common |= {"model__backbone": {"type": "TinyBackbone"}}
+    # Shares of 2 and 1 samples of a batch: means and statistics over processes weigh them.
+    common: dict[str, Any] = {"train__ema": None, "train__accumulate": 2, "train__sync_bn": True}
+    common |= {"model__backbone": {"type": "TinyBackbone", "norm": True}, "optimizer": SGD}
     config = config_of(tmp_path, synthetic_people, **common)
     train_locally(config, tmp_path / "alone")
     stopped = config_of(
         tmp_path,
         synthetic_people,
-        **{**common, "model__backbone": {"type": "StoppingBackbone", "batch": 9, "rank": 1}},
+        **{**common, "model__backbone": STOPS},
         imports=["tests.training.stopping"],
     )
     with pytest.raises(Exception, match=r"RunStoppedError.*saved after step 4 of 6 of epoch 2"):
         train_in_processes(stopped, tmp_path / "run", 2)
     train_locally(config, tmp_path / "run", resume=True)
-    for found, expected in zip(curve(tmp_path / "run"), curve(tmp_path / "alone"), strict=True):
-        assert found == pytest.approx(expected, rel=1e-4, abs=1e-6)
+    assert_about_the_same_run(tmp_path / "run", tmp_path / "alone")

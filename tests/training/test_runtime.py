@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import torch
+from torch import nn
 
+from raypose.models.estimators import TopdownPoseEstimator
 from raypose.training import runtime as runtime_module
 from raypose.training.runtime import LocalRuntime, install
+from raypose.training.train_step import TrainStep
 
 
 def test_checkpoints_go_to_the_work_folder(tmp_path: Path) -> None:
@@ -54,7 +56,7 @@ def test_an_interrupted_copy_leaves_the_old_file(
 
 def test_one_process_is_alone() -> None:
     runtime = LocalRuntime(Path(), "cpu")
-    step = torch.nn.BatchNorm1d(2)
+    step = TrainStep(TopdownPoseEstimator(backbone=nn.BatchNorm2d(2)), None)
     assert runtime.prepare(step, sync_bn=True) is step
     assert (runtime.rank, runtime.world_size) == (0, 1)
     assert runtime.broadcast(runtime.gather("x")) == ["x"]

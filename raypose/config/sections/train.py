@@ -92,8 +92,8 @@ class TrainSection(Section):
         accumulate: batches whose gradients are summed for one step.
         ema: moving average of the weights, null for none.
         channels_last: memory format of images and convolutions.
-        compile: run the step through `torch.compile`.
-        sync_bn: batch norm statistics over all workers.
+        compile: run the step through `torch.compile`, not with `cluster.strategy: fsdp2`.
+        sync_bn: batch norm statistics over all workers; without it those of each worker's share.
         model_switches: attributes of the model that change over the run, such as the weights of
             losses.
         use_dataset_keypoint_weights: multiply the skeleton's weights into the targets'.
