@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import os
 import queue
@@ -78,6 +79,15 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     add_evaluation_commands(command)
+
+    pack = command("pack", _pack, "Put a training set into a few files, cut to what crops show.")
+    _add_config(pack)
+    pack.add_argument("-o", "--out", type=Path, required=True, help="new folder")
+    pack.add_argument("--quality", type=int, default=95, help="of the JPEGs that are cut out (95)")
+    pack.add_argument("--lossless", action="store_true", help="PNG in place of JPEG")
+    pack.add_argument("--shard-mb", type=int, default=256, help="size of a file (256)")
+    pack.add_argument("--workers", type=int, help="processes (one a core)")
+    pack.add_argument("--overwrite", action="store_true", help="replace what is packed in --out")
 
     annotate = command("annotate", _annotate, "Write the poses of images and videos to Parquet.")
     annotate.add_argument(
@@ -207,6 +217,42 @@ def _train(options: argparse.Namespace) -> None:
     work_dir = options.work_dir or Path("work_dirs") / Path(options.config).stem
     print(metrics_to_json(train(config, work_dir, options.resume)))
     write_report_of(work_dir)
+
+
+def _pack(options: argparse.Namespace) -> None:
+    from raypose.config import load_config
+    from raypose.training.packing import PackOptions, pack
+
+    for name, least, most in (("quality", 1, 100), ("shard_mb", 1, 2000), ("workers", 0, 10_000)):
+        value = getattr(options, name)
+        if value is not None and not least <= value <= most:
+            option = name.replace("_", "-")
+            raise RayposeError(f"--{option} is from {least} to {most}, got {value}")
+    config = load_config(options.config, options.overrides)
+    cores = os.cpu_count() or 1
+    packed = pack(
+        config,
+        options.out,
+        PackOptions(
+            quality=options.quality,
+            lossless=options.lossless,
+            shard_bytes=options.shard_mb << 20,
+            # One process would only wait for another.
+            num_workers=(0 if cores == 1 else cores)
+            if options.workers is None
+            else options.workers,
+        ),
+        options.overwrite,
+    )
+    print(
+        f"{packed.samples} samples of {packed.images} images, {packed.size / 1e6:.1f} MB of "
+        f"{packed.original_size / 1e6:.1f} MB ({packed.kept} files are kept as they are)",
+        file=sys.stderr,
+    )
+    # What a training is to be given; one mapping replaces the other as their types differ.
+    node = f"{{type: PackedDataset, data_root: {json.dumps(str(options.out.absolute()))}}}"
+    added = config.data_options.train is not None and config.data_options.train.add
+    print(f"data.train.dataset={node}" + ("\ndata.train.add=[]" if added else ""))
 
 
 def _annotate(options: argparse.Namespace) -> None:

@@ -27,6 +27,7 @@ from raypose.datasets.mocap_dataset import MocapDataset
 from raypose.datasets.mpi_inf_3dhp_dataset import MpiInf3dhpDataset
 from raypose.datasets.mpii_dataset import MpiiDataset
 from raypose.datasets.mpii_trb_dataset import MpiiTrbDataset
+from raypose.datasets.packed_dataset import PackedDataset
 from raypose.datasets.posetrack18_video_dataset import PoseTrack18VideoDataset
 from raypose.datasets.skeleton_datasets import SKELETON_OF, HumanArt21Dataset, UBody2dDataset
 from raypose.datasets.square_image_datasets import LocustDataset, ZebraDataset
@@ -60,6 +61,7 @@ __all__ = [
     "MpiiDataset",
     "MpiiTrbDataset",
     "PanopticHand2DDataset",
+    "PackedDataset",
     "PoseTrack18VideoDataset",
     "RepeatDataset",
     "Rhd2DDataset",

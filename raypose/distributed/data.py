@@ -24,19 +24,10 @@ from raypose.distributed.mistakes import mistakes_as_they_are
 from raypose.distributed.pacing import Paced
 from raypose.distributed.session import enter_folder
 from raypose.structures import PoseBatch, PoseSample
-from raypose.structures.pose_sample import ROW_COLUMNS
+from raypose.structures.sample_schema import SAMPLE_SCHEMA
 from raypose.training.feed import load_training_sample, load_validation_sample
 from raypose.training.order import Indices, SampleOrder, SamplePool, image_numbers, part_sizes
 
-_TYPES = {
-    "string": pa.string(),
-    "int64": pa.int64(),
-    "list<int64>": pa.list_(pa.int64()),
-    "list<double>": pa.list_(pa.float64()),
-    "binary": pa.large_binary(),
-}
-# Given in full: Arrow would guess another type for a column that is empty in one block.
-_SCHEMA = pa.schema([(name, _TYPES[kind]) for name, kind in ROW_COLUMNS.items()])
 # Samples of one task, unless a batch is larger: a task costs some 40 ms whatever it does, and its
 # samples wait for the last of them.
 _BLOCK_SAMPLES = 128
@@ -219,7 +210,7 @@ class _Loader:
 
 def _to_table(samples: Sequence[PoseSample]) -> pa.Table:
     rows = [samples[index].to_row() for index in range(len(samples))]
-    return pa.Table.from_pylist(rows, schema=_SCHEMA)
+    return pa.Table.from_pylist(rows, schema=SAMPLE_SCHEMA)
 
 
 @functools.lru_cache(maxsize=4)

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from raypose.errors import DataError, RayposeError, did_you_mean
+from raypose.ops.packed_files import read_file
 
 _FLAGS = {
     "color": cv2.IMREAD_COLOR,
@@ -64,7 +65,7 @@ def read_image(path: str | Path, color_type: str = "color") -> npt.NDArray[np.ui
     if known is not None and key in known:
         return known[key]
     try:
-        data = np.fromfile(path, np.uint8)
+        data = read_file(path)
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}") from error
     image = decode_image(data, color_type, str(path))

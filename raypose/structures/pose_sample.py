@@ -48,8 +48,10 @@ class PoseSample:
         areas: (N,) float32, pixels.
         transformed_keypoints: (N, K, D) float32, input space.
         transform: the crop, once made.
-        pending: (3, 3) map from the loaded image to the space that the annotations are in now;
-            a flip is kept here and happens inside the one warp.
+        pending: (3, 3) map from the image to the space that the annotations are in now; a flip is
+            kept here and happens inside the one warp.
+        pixels: (3, 3) map from the pixels of `image` to the image, for one that is only a part of
+            it or smaller; None where they are the same.
         flip_indices: (K,) for each keypoint its mirror partner.
         upper_body_ids: keypoints of the upper half of the body, for half-body augmentation.
         lower_body_ids: keypoints of the lower half.
@@ -80,6 +82,7 @@ class PoseSample:
     transformed_keypoints: Floats | None = None
     transform: CropTransform | None = None
     pending: npt.NDArray[np.float64] | None = None
+    pixels: npt.NDArray[np.float64] | None = None
     flip_indices: tuple[int, ...] | None = None
     upper_body_ids: tuple[int, ...] | None = None
     lower_body_ids: tuple[int, ...] | None = None
@@ -115,6 +118,7 @@ class PoseSample:
             for name in _TRANSFORM_ARRAYS:
                 _write_array(row, f"transform.{name}", getattr(self.transform, name))
             row["transform.input_size"] = list(self.transform.input_size)
+        _write_array(row, "pixels", self.pixels)
         return row
 
     @classmethod
@@ -144,6 +148,7 @@ class PoseSample:
             replaced=row.get("replaced"),
             image=image,
             transform=transform,
+            pixels=_read_array(row, "pixels"),
             **values,
         )
 
@@ -161,7 +166,7 @@ _ARRAYS = (
 )
 _KEYPOINT_LISTS = ("flip_indices", "upper_body_ids", "lower_body_ids")
 _TRANSFORM_ARRAYS = ("matrix", "inverse", "center", "scale")
-_ROW_ARRAYS = (*_ARRAYS, *(f"transform.{name}" for name in _TRANSFORM_ARRAYS))
+_ROW_ARRAYS = (*_ARRAYS, "pixels", *(f"transform.{name}" for name in _TRANSFORM_ARRAYS))
 
 ROW_COLUMNS: dict[str, str] = {
     **dict.fromkeys(("id", "img_path", "meta", "replaced"), "string"),

@@ -45,6 +45,9 @@ class LoadImage:
                 raise
             logger.warning("sample %s is left out: %s", sample.id, error)
             return None
+        if sample.pixels is not None:
+            sample.image = image  # a part, whose sample knows the size of the whole
+            return sample
         shape = (image.shape[0], image.shape[1])
         expected = sample.img_shape
         if expected is not None and shape != expected and shape == expected[::-1]:

@@ -53,44 +53,65 @@ class RandomHalfBody:
         Raises:
             DataError: if there are no keypoints or centers, or the halves are not known.
         """
-        keypoints, visible = sample.keypoints, sample.keypoints_visible
-        upper, lower = sample.upper_body_ids, sample.lower_body_ids
-        if keypoints is None or visible is None or upper is None or lower is None:
-            raise DataError(
-                f"sample {sample.id}: RandomHalfBody needs keypoints, their visibility, "
-                "'upper_body_ids' and 'lower_body_ids'"
-            )
+        if sample.keypoints_visible is None:
+            raise _lacking(sample)
         if sample.bbox_center is None or sample.bbox_scale is None:
             raise DataError(f"sample {sample.id}: GetBBoxCenterScale goes before RandomHalfBody")
         center, scale = sample.bbox_center.copy(), sample.bbox_scale.copy()
-        for instance, shown in enumerate(visible):
-            half = self._choose(sample.rng, shown, upper, lower)
-            if not half:
-                continue
-            points = keypoints[instance, half, :2]
-            extent = points.max(axis=0) - points.min(axis=0)
-            if extent.any():
-                center[instance] = points.mean(axis=0)
-                scale[instance] = extent * self.padding
+        for instance in range(len(sample.keypoints_visible)):
+            cut = sample.rng.random() <= self.prob
+            prefer_upper = sample.rng.random() < self.upper_prioritized_prob
+            halves = self._halves(sample, instance)
+            if cut and halves:
+                half = halves[0 if prefer_upper else -1]
+                box = self._box(sample, instance, half)
+                if box is not None:
+                    center[instance], scale[instance] = box
         sample.bbox_center, sample.bbox_scale = center, scale
         return sample
 
-    def _choose(
-        self,
-        rng: np.random.Generator,
-        visible: np.ndarray,
-        upper: Sequence[int],
-        lower: Sequence[int],
-    ) -> list[int]:
-        """Keypoints of the half to crop to; empty to leave the box as it is."""
-        cut = rng.random() <= self.prob
-        prefer_upper = rng.random() < self.upper_prioritized_prob
-        if not cut or visible.sum() < self.min_total_keypoints:
+    def half_boxes(self, sample: PoseSample, instance: int) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Return center and scale of each half that an instance may be cropped to.
+
+        Raises:
+            DataError: if there are no keypoints, or the halves are not known.
+        """
+        boxes = [self._box(sample, instance, half) for half in self._halves(sample, instance)]
+        return [box for box in boxes if box is not None]
+
+    def _halves(self, sample: PoseSample, instance: int) -> list[list[int]]:
+        """Keypoints of each half that can be had, the upper one first."""
+        if (
+            sample.keypoints_visible is None
+            or sample.upper_body_ids is None
+            or sample.lower_body_ids is None
+        ):
+            raise _lacking(sample)
+        visible = sample.keypoints_visible[instance]
+        if visible.sum() < self.min_total_keypoints:
             return []
-        upper_shown = [i for i in upper if visible[i] > 0]
-        lower_shown = [i for i in lower if visible[i] > 0]
-        has_upper = len(upper_shown) >= self.min_upper_keypoints
-        has_lower = len(lower_shown) >= self.min_lower_keypoints
-        if has_upper and has_lower:
-            return upper_shown if prefer_upper else lower_shown
-        return upper_shown if has_upper else lower_shown if has_lower else []
+        sides = (
+            (sample.upper_body_ids, self.min_upper_keypoints),
+            (sample.lower_body_ids, self.min_lower_keypoints),
+        )
+        shown = [([i for i in ids if visible[i] > 0], least) for ids, least in sides]
+        return [half for half, least in shown if len(half) >= least]
+
+    def _box(
+        self, sample: PoseSample, instance: int, half: Sequence[int]
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        """Center and scale of the box round some keypoints; None if it would have no extent."""
+        if sample.keypoints is None:
+            raise _lacking(sample)
+        if not half:
+            return None
+        points = sample.keypoints[instance, half, :2]
+        extent = points.max(axis=0) - points.min(axis=0)
+        return (points.mean(axis=0), extent * self.padding) if extent.any() else None
+
+
+def _lacking(sample: PoseSample) -> DataError:
+    return DataError(
+        f"sample {sample.id}: RandomHalfBody needs keypoints, their visibility, "
+        "'upper_body_ids' and 'lower_body_ids'"
+    )

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from raypose.errors import DataError
-from raypose.ops.affine import apply_affine
+from raypose.ops.affine import apply_affine, invert_affine
 from raypose.ops.boxes import bbox_clip_border, bbox_corner2xyxy, bbox_xyxy2corner
 from raypose.ops.keypoints import keypoint_clip_border
 from raypose.ops.warps import warp_image
@@ -24,20 +24,43 @@ def warp_pixels(
     """Warp the image of a sample, pending flips included.
 
     Args:
-        sample: its `image` is replaced.
+        sample: its `image` is replaced, and `pixels` with it.
         matrix: (2, 3), from the space that the annotations are in to input space.
         size: (w, h) of the input.
         border_value: what lies outside of the image, one value or one for each channel.
 
     Raises:
-        DataError: if the image is not loaded.
+        DataError: if the image is not loaded, or is a part that does not hold all of the crop.
     """
     image = sample.image
     if image is None or image.ndim != 3:
         raise DataError(f"sample {sample.id}: its image is not loaded; LoadImage comes first")
     pixels = matrix if sample.pending is None else matrix @ sample.pending
+    if sample.pixels is not None:
+        _check_part(sample, sample.pixels, pixels, size)
+        pixels = pixels @ sample.pixels
+        sample.pixels = None
     fill = np.broadcast_to(np.asarray(border_value), (image.shape[2],)).tolist()
     sample.image = warp_image(image, pixels, size, fill)
+
+
+def _check_part(sample: PoseSample, part: Array, matrix: Array, size: tuple[int, int]) -> None:
+    """Check that the loaded part of an image holds what a warp shows of the image."""
+    assert sample.image is not None
+    assert sample.img_shape is not None, "what has loaded a part has noted the size of the whole"
+    h, w = sample.image.shape[:2]
+    first, last = apply_affine(part[:2], np.array([[-0.5, -0.5], [w - 0.5, h - 0.5]]))
+    corners = np.array([[0, 0], [size[0], 0], [0, size[1]], [size[0], size[1]]], np.float64)
+    shown = apply_affine(invert_affine(matrix), corners)
+    border = np.array([sample.img_shape[1], sample.img_shape[0]])
+    low, high = np.maximum(shown.min(axis=0), 0), np.minimum(shown.max(axis=0), border - 1)
+    # A point on the border of the part may lack a neighbour, whose weight is next to nothing.
+    if (low < high).all() and ((low < first - 0.5).any() or (high > last + 0.5).any()):
+        raise DataError(
+            f"sample {sample.id}: its crop shows more of the image than "
+            f"{sample.img_path or 'the loaded part'} holds; the training set was packed for "
+            "weaker augmentation, pack it again"
+        )
 
 
 def record_transform(
