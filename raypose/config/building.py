@@ -105,9 +105,13 @@ def build_pipeline(config: Config, split: Split) -> Pipeline:
     starts = {0: section.pipeline}
     if isinstance(section, TrainSplitSection) and section.switch is not None:
         starts[section.switch.epoch] = section.switch.pipeline
+    compose = {
+        "type": "Compose",
+        "seed": config.train.seed,
+        "reduced_decode": split == "train" and config.data_options.reduced_decode,
+    }
     stages = {
-        epoch: TRANSFORMS.build({"type": "Compose", "transforms": steps, "seed": config.train.seed})
-        for epoch, steps in starts.items()
+        epoch: TRANSFORMS.build({**compose, "transforms": steps}) for epoch, steps in starts.items()
     }
     return Pipeline(stages)
 

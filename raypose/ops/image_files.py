@@ -30,7 +30,16 @@ IMAGE_SUFFIXES = frozenset(
 )
 """What names of image files end in."""
 
-_Read = dict[tuple[str, str], npt.NDArray[np.uint8]]
+Pixels = npt.NDArray[np.uint8]
+_JPEG = b"\xff\xd8"
+# What a JPEG's decoder may be told to leave out.
+_REDUCED = {
+    1: 0,
+    2: cv2.IMREAD_REDUCED_COLOR_2,
+    4: cv2.IMREAD_REDUCED_COLOR_4,
+    8: cv2.IMREAD_REDUCED_COLOR_8,
+}
+_Read = dict[tuple[str, str, int], tuple[Pixels, int]]
 _read: ContextVar[_Read | None] = ContextVar("images read so far", default=None)
 
 
@@ -47,7 +56,7 @@ def reading_once() -> Iterator[None]:
         _read.reset(token)
 
 
-def read_image(path: str | Path, color_type: str = "color") -> npt.NDArray[np.uint8]:
+def read_image(path: str | Path, color_type: str = "color") -> Pixels:
     """Read an image file.
 
     Args:
@@ -61,23 +70,39 @@ def read_image(path: str | Path, color_type: str = "color") -> npt.NDArray[np.ui
         DataError: if the file cannot be read or is no intact image; names it.
         RayposeError: if `color_type` is unknown.
     """
-    known, key = _read.get(), (str(path), color_type)
+    return read_reduced_image(path, color_type, 1)[0]
+
+
+def read_reduced_image(path: str | Path, color_type: str, reduction: int) -> tuple[Pixels, int]:
+    """Read an image file, a JPEG at a half, a quarter or an eighth of its size.
+
+    Args:
+        path: the file.
+        color_type: `color` or `color_ignore_orientation`.
+        reduction: 1, 2, 4 or 8.
+
+    Returns:
+        (ceil(H / n), ceil(W / n), 3) uint8 BGR, and n: the reduction, 1 for other formats.
+
+    Raises:
+        DataError: if the file cannot be read or is no intact image; names it.
+        RayposeError: if `color_type` is unknown.
+    """
+    known, key = _read.get(), (str(path), color_type, reduction)
     if known is not None and key in known:
         return known[key]
     try:
         data = read_file(path)
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}") from error
-    image = decode_image(data, color_type, str(path))
+    image, done = decode_reduced_image(data, color_type, str(path), reduction)
     if known is not None:
         image.flags.writeable = False
-        known[key] = image
-    return image
+        known[key] = image, done
+    return image, done
 
 
-def decode_image(
-    data: bytes | npt.NDArray[np.uint8], color_type: str = "color", name: str = "image"
-) -> npt.NDArray[np.uint8]:
+def decode_image(data: bytes | Pixels, color_type: str = "color", name: str = "image") -> Pixels:
     """Decode the bytes of an image file.
 
     Args:
@@ -92,19 +117,27 @@ def decode_image(
         DataError: if it is no intact image.
         RayposeError: if `color_type` is unknown.
     """
+    return decode_reduced_image(data, color_type, name, 1)[0]
+
+
+def decode_reduced_image(
+    data: bytes | Pixels, color_type: str, name: str, reduction: int
+) -> tuple[Pixels, int]:
+    """Decode the bytes of an image file, see `read_reduced_image`."""
     check_color_type(color_type)
     content = np.frombuffer(data, np.uint8) if isinstance(data, bytes) else data
     if not len(content):
         raise DataError(f"{name}: empty, not an image")
     if _is_cut_jpeg(content):
         raise DataError(f"{name}: a JPEG file that ends too early ({len(content)} bytes)")
+    done = reduction if bytes(content[:2]) == _JPEG else 1
     try:
-        image = cv2.imdecode(content, _FLAGS[color_type])
+        image = cv2.imdecode(content, _FLAGS[color_type] | _REDUCED[done])
     except cv2.error as error:
         raise DataError(f"{name}: OpenCV cannot decode it ({error.err})") from error
     if image is None:
         raise DataError(f"{name}: not an image that OpenCV can decode ({len(content)} bytes)")
-    return image  # type: ignore[return-value]
+    return image, done  # type: ignore[return-value]
 
 
 def check_color_type(color_type: str) -> None:
@@ -122,7 +155,7 @@ def check_color_type(color_type: str) -> None:
 
 def _is_cut_jpeg(content: npt.NDArray[np.uint8]) -> bool:
     """Tell whether a JPEG's end-of-image marker is missing; decoders fill the rest with grey."""
-    if bytes(content[:2]) != b"\xff\xd8" or bytes(content[-2:]) == b"\xff\xd9":
+    if bytes(content[:2]) != _JPEG or bytes(content[-2:]) == b"\xff\xd9":
         return False
     data = content.tobytes()
     # After the last start of a scan: an EXIF thumbnail before it has an end of its own.

@@ -11,6 +11,7 @@ import numpy as np
 from raypose.errors import ConfigError
 from raypose.registry import TRANSFORMS
 from raypose.structures import PoseSample
+from raypose.transforms.reduced_loading import with_reduced_loading
 
 Transform = Callable[[PoseSample], "PoseSample | None"]
 Transforms = Sequence[Mapping[str, Any] | Transform]
@@ -27,9 +28,11 @@ class Compose:
         transforms: mappings with `type`, or callables that take a sample and return it, or None
             to drop it.
         seed: of the run.
+        reduced_decode: decode a JPEG no larger than its crop needs it; pixels differ a little.
 
     Raises:
-        ConfigError: if an entry is no transform.
+        ConfigError: if an entry is no transform, or something between `LoadImage` and
+            `TopdownAffine` needs an image that is to be reduced.
 
     Example:
         type: Compose
@@ -40,7 +43,7 @@ class Compose:
           - {type: TopdownAffine, input_size: [192, 256]}
     """
 
-    def __init__(self, transforms: Transforms, seed: int = 0) -> None:
+    def __init__(self, transforms: Transforms, seed: int = 0, reduced_decode: bool = False) -> None:
         self.transforms = build_transforms(transforms)
         self.seed = seed
         problems = [
@@ -50,6 +53,8 @@ class Compose:
         ]
         if problems:
             raise ConfigError(problems)
+        if reduced_decode:
+            self.transforms = with_reduced_loading(self.transforms)
 
     def __call__(self, sample: PoseSample, epoch: int = 0) -> PoseSample | None:
         """Return the sample after all transforms, or None if one of them dropped it."""

@@ -26,6 +26,7 @@ from raypose.transforms.load_image import LoadImage
 from raypose.transforms.random_bbox_transform import RandomBBoxTransform
 from raypose.transforms.random_flip import RandomFlip
 from raypose.transforms.random_half_body import RandomHalfBody
+from raypose.transforms.reduced_loading import ReducedLoading
 from raypose.transforms.single_hand_converter import SingleHandConverter
 from raypose.transforms.topdown_affine import TopdownAffine
 from raypose.transforms.whole_image_bbox import WholeImageBBox
@@ -115,6 +116,8 @@ def _follow(
             crops = crops + [_Crops(center=center, extent=extent) for center, extent in halves]
         elif isinstance(step, RandomBBoxTransform):
             crops = [_widened(each, step) for each in crops]
+        elif isinstance(step, ReducedLoading):
+            step.load(sample)
         elif isinstance(step, _CERTAIN):
             step(sample)
         elif not isinstance(step, _KEEP_CROPS):

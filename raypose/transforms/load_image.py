@@ -7,7 +7,7 @@ import logging
 import numpy as np
 
 from raypose.errors import DataError
-from raypose.ops.image_files import check_color_type, decode_image, read_image
+from raypose.ops.image_files import check_color_type, decode_reduced_image, read_reduced_image
 from raypose.registry import TRANSFORMS
 from raypose.structures import PoseSample
 
@@ -38,13 +38,35 @@ class LoadImage:
         Raises:
             DataError: if there is no readable image, or if it is turned against its annotation.
         """
+        return self.reduced(sample, 1)
+
+    def reduced(self, sample: PoseSample, reduction: int) -> PoseSample | None:
+        """Fill `image`, from a JPEG of a known size with a half, a quarter or an eighth of it.
+
+        What of the image its pixels are is in `pixels` then.
+
+        Args:
+            sample: with `img_shape`, where it is to be reduced.
+            reduction: 1, 2, 4 or 8.
+
+        Raises:
+            DataError: if there is no readable image, or if it is turned against its annotation.
+        """
         try:
-            image = self._load(sample)
+            image, done = self._load(sample, reduction)
+            if done > 1 and sample.pixels is None and not _fits(image, sample.img_shape, done):
+                # It is not as large as its annotation says; what follows sees to that.
+                image, done = self._load(sample, 1)
         except DataError as error:
             if not self.ignore_empty:
                 raise
             logger.warning("sample %s is left out: %s", sample.id, error)
             return None
+        if done > 1:
+            # Pixel i is the mean of those from i n to i n + n - 1.
+            place = np.diag([float(done), float(done), 1.0])
+            place[:2, 2] = (done - 1) / 2
+            sample.pixels = place if sample.pixels is None else sample.pixels @ place
         if sample.pixels is not None:
             sample.image = image  # a part, whose sample knows the size of the whole
             return sample
@@ -60,12 +82,13 @@ class LoadImage:
         sample.img_shape = shape
         return sample
 
-    def _load(self, sample: PoseSample) -> np.ndarray:
+    def _load(self, sample: PoseSample, reduction: int) -> tuple[np.ndarray, int]:
+        """Return the pixels and by how much they are reduced."""
         image = sample.image
         if image is None:
             if sample.img_path is None:
                 raise DataError(f"sample {sample.id}: neither 'img_path' nor 'image' is set")
-            return read_image(sample.img_path, self.color_type)
+            return read_reduced_image(sample.img_path, self.color_type, reduction)
         if image.dtype != np.uint8 or not (
             image.ndim == 1 or (image.ndim == 3 and image.shape[2] == 3)
         ):
@@ -74,5 +97,13 @@ class LoadImage:
                 f"got {image.shape} {image.dtype}"
             )
         if image.ndim == 1:
-            return decode_image(image, self.color_type, sample.img_path or sample.id)
-        return image
+            name = sample.img_path or sample.id
+            return decode_reduced_image(image, self.color_type, name, reduction)
+        return image, 1
+
+
+def _fits(image: np.ndarray, shape: tuple[int, int] | None, reduction: int) -> bool:
+    return shape is not None and image.shape[:2] == (
+        -(-shape[0] // reduction),
+        -(-shape[1] // reduction),
+    )

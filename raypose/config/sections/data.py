@@ -69,6 +69,9 @@ class DataSection(Section):
         on_error: what a training sample that cannot be read does: `stop` ends the run with its
             file and id, `skip` replaces it by another one, always the same, and counts it. One of
             the validation set always ends the run.
+        reduced_decode: decode the JPEGs of training no larger than their crops need them, at a
+            half, a quarter or an eighth: a crop of a large picture takes a fraction of the time
+            and is a little smoother. Validation sees every pixel.
         train: the training split.
         val: the validation split.
     """
@@ -76,5 +79,6 @@ class DataSection(Section):
     loader: Literal["local", "ray"] = "local"
     num_workers: Count = 2
     on_error: Literal["stop", "skip"] = "stop"
+    reduced_decode: bool = False
     train: TrainSplitSection | None = None
     val: SplitSection | None = None
