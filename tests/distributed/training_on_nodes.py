@@ -17,14 +17,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import ray
 from ray._private.state import available_resources_per_node
-from ray._raylet import GcsClient
 from ray.cluster_utils import Cluster
-from ray.core.generated import autoscaler_pb2
 
 from raypose.config import load_config
 from raypose.distributed.train import train
@@ -49,9 +48,11 @@ class Nodes:
     def take_one_back(self) -> None:
         """Give notice that a node with a worker goes, and let it go."""
         node = self._busy()
-        GcsClient(address=self.cluster.address).drain_node(
+        # Both are compiled, without types.
+        client = import_module("ray._raylet").GcsClient(address=self.cluster.address)
+        client.drain_node(
             node.node_id,
-            autoscaler_pb2.DRAIN_NODE_REASON_PREEMPTION,
+            import_module("ray.core.generated.autoscaler_pb2").DRAIN_NODE_REASON_PREEMPTION,
             "spot",
             int((time.time() + NOTICE) * 1000),
         )
@@ -85,6 +86,7 @@ def main(given: dict[str, Any]) -> None:
     nodes = Nodes(3)
     try:
         if given["event"] == "driver":
+            assert nodes.cluster.address is not None
             kill_the_driver(nodes.cluster.address, config, work_dir)
             return
         ray.init(address=nodes.cluster.address, log_to_driver=False, logging_level=logging.ERROR)
