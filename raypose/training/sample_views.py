@@ -38,6 +38,7 @@ def views_of_sample(
     """
     if "lifting_target" in sample.meta:
         return views_of_instance(sample, poses, 0, 0, skeleton, color_type=color_type, size=size)
+    check_skeleton(poses, skeleton)
     truth = Poses.empty(skeleton.num_keypoints) if sample.keypoints is None else _truth_of(sample)
     image = _picture_of(sample, color_type)
     return views_of_case(image, poses, truth, skeleton, paired=False, size=size)
@@ -76,6 +77,20 @@ def views_of_instance(
     truth = _truth_of(sample).select([instance])
     image = _picture_of(sample, color_type)
     return views_of_case(image, shown, truth, skeleton, paired=match >= 0, size=size)
+
+
+def check_skeleton(poses: Poses, skeleton: Skeleton) -> None:
+    """Check that poses are of a skeleton; a metric may turn those of another into it.
+
+    Raises:
+        DataError: if they are not.
+    """
+    count = poses.keypoints.shape[-2]
+    if count != skeleton.num_keypoints:
+        raise DataError(
+            f"{count} keypoints are predicted, the skeleton '{skeleton.name}' has "
+            f"{skeleton.num_keypoints}"
+        )
 
 
 def color_type_of(config: Config) -> str:

@@ -67,10 +67,13 @@ class ValidationErrors:
             answers: to its samples.
 
         Returns:
-            None for data that is not of single keypoints in an image or in space.
+            None for data that is not of single keypoints in an image or in space, and for
+            predictions of other keypoints.
         """
         skeleton = config.skeleton or getattr(dataset, "skeleton", None)
         if skeleton is None or not answers:
+            return None
+        if answers[0].poses.keypoints.shape[-2] != skeleton.num_keypoints:
             return None
         spatial = "lifting_target" in dataset[answers[0].index].meta
         scale = _scale_of_metric(config) if spatial else 1.0

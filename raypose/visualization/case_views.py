@@ -71,7 +71,7 @@ def views_of_case_3d(
     """Draw two 3D poses at the same scale.
 
     Args:
-        prediction: (K, 3) camera coordinates, any unit.
+        prediction: (K, 3) camera coordinates, any unit; what is not finite is drawn at the origin.
         truth: (K, 3) in the same coordinates.
         skeleton: of both.
         size: (w, h) of each picture.
@@ -79,7 +79,7 @@ def views_of_case_3d(
     Returns:
         The views `prediction` and `truth`.
     """
-    both = np.stack([prediction, truth])
+    both = np.nan_to_num(np.stack([prediction, truth]), nan=0.0, posinf=0.0, neginf=0.0)
     return [
         (name, draw_poses_3d(pose, skeleton, size=size, viewpoint=_CAMERA, around=both))
         for name, pose in zip(("prediction", "truth"), both, strict=True)

@@ -181,3 +181,9 @@ def test_a_picture_that_is_gone_leaves_its_case(synthetic_people: Path, tmp_path
 def test_nothing_to_compare(synthetic_people: Path, tmp_path: Path) -> None:
     config = load_experiment(tmp_path, synthetic_people)
     assert ValidationErrors.measure(config, build_dataset(config, "val"), []) is None
+
+
+def test_keypoints_of_another_skeleton(synthetic_people: Path, tmp_path: Path) -> None:
+    config = load_experiment(tmp_path, synthetic_people)
+    other = [Answer(index=0, poses=poses(np.zeros((1, 14, 2))), bbox_scale=[[9.0, 9.0]])]
+    assert ValidationErrors.measure(config, build_dataset(config, "val"), other) is None

@@ -77,3 +77,14 @@ def test_no_pictures_where_none_are_wanted_or_none_can_be_read(
     assert not (tmp_path / "run" / "samples").exists()
     assert "no picture of a sample: " in caplog.text
     assert "elsewhere" in caplog.text
+
+
+def test_poses_of_another_skeleton_have_no_picture(
+    record: ValidationRecord, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    poses = Poses(
+        keypoints=np.zeros((1, 14, 2), np.float32), keypoint_scores=np.ones((1, 14), np.float32)
+    )
+    record.note([Answer(index=0, poses=poses)], epoch=1, step=1, best=False)
+    assert not (tmp_path / "run" / "samples").exists()
+    assert "14 keypoints are predicted, the skeleton 'coco' has 17" in caplog.text

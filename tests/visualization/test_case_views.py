@@ -80,3 +80,9 @@ def test_poses_in_space_are_drawn_at_one_scale() -> None:
         red = np.argwhere((view[..., 2] > 150) & (view[..., 1] < 60))
         heights[name] = np.ptp(red[:, 0])
     assert heights["truth"] == pytest.approx(2 * heights["prediction"], rel=0.15)
+
+
+def test_poses_that_are_no_numbers_are_drawn_all_the_same() -> None:
+    truth = np.array([[0.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
+    views = views_of_case_3d(np.full((2, 3), np.nan), truth, PAIR)
+    assert [view.shape for _, view in views] == [(360, 360, 3)] * 2
