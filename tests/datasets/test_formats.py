@@ -155,6 +155,7 @@ def test_values_that_a_person_reads_in_the_file(read: Read, shared_data: Path) -
 def test_the_file_has_every_class_of_mmpose_with_images() -> None:
     lifting = {"Human36mDataset", "H36MWholeBodyDataset", "UBody3dDataset", "InterHand3DDataset"}
     ours = {"HalpeHandDataset", "MocapDataset", "MpiInf3dhpDataset", "Body3DMpiInf3dhpDataset"}
+    ours |= {"PackedDataset"}
     made_of_others = {"CombinedDataset", "RepeatDataset"}
     registered = {name for name in DATASETS if name.endswith("Dataset")}
     built_in = {
