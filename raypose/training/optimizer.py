@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.distributed.tensor import DTensor
 
-from raypose.config.sections import OptimizerSection, ParamwiseSection
+from raypose.config.sections import OptimizerSection, ParamwiseSection, TrainSection
 from raypose.errors import ConfigError
 from raypose.ops.layer_decay import vit_layer_of_parameter
 from raypose.registry import OPTIMIZERS
@@ -31,20 +31,28 @@ for _name in ("Adadelta", "Adagrad", "Adam", "AdamW", "NAdam", "RAdam", "RMSprop
     OPTIMIZERS.register_module(name=_name, module=getattr(torch.optim, _name))
 
 
-def build_optimizer(section: OptimizerSection | None, model: nn.Module) -> torch.optim.Optimizer:
+def build_optimizer(
+    section: OptimizerSection | None, model: nn.Module, lr_factor: float = 1.0
+) -> torch.optim.Optimizer:
     """Build an optimiser for the trainable parameters of a model.
 
     Each group remembers its rate as `initial_lr`; schedules scale that.
+
+    Args:
+        section: which one.
+        model: whose parameters.
+        lr_factor: what its rate is multiplied by, see `auto_lr_factor`.
 
     Raises:
         ConfigError: without a section, or for a model without trainable parameters.
     """
     if section is None:
         raise ConfigError("training needs 'optimizer', such as {type: AdamW, lr: 5.0e-4}")
-    arguments: dict[str, Any] = {"type": section.type, "lr": section.lr}
+    lr = section.lr * lr_factor
+    arguments: dict[str, Any] = {"type": section.type, "lr": lr}
     arguments.update(section.model_extra or {})
     decay = float(arguments.get("weight_decay", 0.0))
-    groups = parameter_groups(model, section.paramwise, section.lr, decay)
+    groups = parameter_groups(model, section.paramwise, lr, decay)
     if not groups:
         raise ConfigError("optimizer: every parameter of the model is frozen")
     if section.type in _FUSED:
@@ -53,6 +61,14 @@ def build_optimizer(section: OptimizerSection | None, model: nn.Module) -> torch
     for group in optimizer.param_groups:
         group["initial_lr"] = group["lr"]
     return optimizer
+
+
+def auto_lr_factor(options: TrainSection) -> float:
+    """Return what `train.auto_scale_lr` multiplies the rate by, for the samples of a step."""
+    scale = options.auto_scale_lr
+    if scale is None or not scale.enable:
+        return 1.0
+    return options.batch_size * options.accumulate / scale.base_batch_size
 
 
 def parameter_groups(

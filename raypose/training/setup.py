@@ -20,7 +20,7 @@ from raypose.training.checkpoints import TrainingState
 from raypose.training.ema import ExponentialMovingAverage
 from raypose.training.feed import Feed
 from raypose.training.freezing import FrozenParts
-from raypose.training.optimizer import build_optimizer
+from raypose.training.optimizer import auto_lr_factor, build_optimizer
 from raypose.training.runtime import Runtime
 from raypose.training.switches import ModelSwitches
 from raypose.training.train_step import TrainStep
@@ -87,10 +87,11 @@ def set_up(experiment: Experiment, runtime: Runtime) -> Training:
     if options.compile:
         bare.compile()
     step = runtime.prepare(bare, options.sync_bn)
+    section, factor = experiment.config.experiment.optimizer, auto_lr_factor(options)
     ema = options.ema
     state: TrainingState[BasePoseEstimator] = TrainingState(
         model=estimator,
-        optimizer=build_optimizer(experiment.config.experiment.optimizer, estimator),
+        optimizer=build_optimizer(section, estimator, factor),
         scaler=torch.amp.GradScaler(runtime.device.type, enabled=options.amp == "fp16"),
         ema=None
         if ema is None
@@ -105,6 +106,14 @@ def set_up(experiment: Experiment, runtime: Runtime) -> Training:
             _check_batches(state, experiment)
             place = f"step {state.step} of epoch {state.epoch + 1}"
         logger.info("going on after %s from %s", place, latest)
+    elif factor != 1.0 and section is not None and options.auto_scale_lr is not None:
+        logger.info(
+            "train.auto_scale_lr: lr %.3g x %d / %d = %.3g",
+            section.lr,
+            options.batch_size * options.accumulate,
+            options.auto_scale_lr.base_batch_size,
+            section.lr * factor,
+        )
     return Training(state=state, step=step, frozen=frozen, switches=switches)
 
 

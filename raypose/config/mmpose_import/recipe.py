@@ -186,9 +186,16 @@ def _batch_sizes(cfg: Mapping[str, Any], findings: Findings) -> dict[str, Any]:
     """Return batch sizes: MMPose gives those of one GPU, raypose that of all of them."""
     sizes: dict[str, Any] = {}
     loader = cfg.get("train_dataloader")
-    total = (cfg.get("auto_scale_lr") or {}).get("base_batch_size")
+    scale = cfg.get("auto_scale_lr") or {}
+    total = scale.get("base_batch_size")
     if total is not None:
         sizes["batch_size"] = total
+        # MMEngine does not count `accumulative_counts`; the rate as written is for this recipe.
+        together = (cfg.get("optim_wrapper") or {}).get("accumulative_counts", 1)
+        sizes["auto_scale_lr"] = {
+            "base_batch_size": total * together,
+            "enable": bool(scale.get("enable", False)),
+        }
     elif loader is not None:
         sizes["batch_size"] = loader["batch_size"]
         findings.note("batch_size is that of one GPU, the config does not say how many there were")

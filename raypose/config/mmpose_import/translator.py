@@ -17,7 +17,7 @@ from raypose.config.mmpose_import.data import (
 )
 from raypose.config.mmpose_import.datasets import leaves
 from raypose.config.mmpose_import.evaluators import translate_metrics
-from raypose.config.mmpose_import.findings import Findings, type_name
+from raypose.config.mmpose_import.findings import Findings
 from raypose.config.mmpose_import.model import translate_model
 from raypose.config.mmpose_import.places import Places
 from raypose.config.mmpose_import.reader import config_files, read_mmpose_config
@@ -175,8 +175,6 @@ def _with_references(value: Any, codec: Mapping[str, Any] | None) -> Any:
 
 def _note_the_rest(cfg: Mapping[str, Any], findings: Findings) -> None:
     """Say what of a config has no place in raypose's."""
-    if type_name(cfg.get("auto_scale_lr") or {}) or (cfg.get("auto_scale_lr") or {}).get("enable"):
-        findings.note("auto_scale_lr.enable is left out; the rate is for train.batch_size")
     for what in ("dataloader", "evaluator"):
         test, val = cfg.get(f"test_{what}"), cfg.get(f"val_{what}")
         if test is not None and test != val:

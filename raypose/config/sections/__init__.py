@@ -28,6 +28,7 @@ from raypose.config.sections.tracking import (
     TrackingSection,
 )
 from raypose.config.sections.train import (
+    AutoScaleLrSection,
     ClipGradSection,
     EarlyStopSection,
     EmaSection,
@@ -36,6 +37,7 @@ from raypose.config.sections.train import (
 )
 
 __all__ = [
+    "AutoScaleLrSection",
     "StreamSection",
     "ServedModelSection",
     "ReplicasSection",

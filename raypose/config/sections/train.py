@@ -28,6 +28,18 @@ class ClipGradSection(Section):
     norm_type: PositiveFloat = 2.0
 
 
+class AutoScaleLrSection(Section):
+    """A learning rate that follows the batch, as `auto_scale_lr` of MMPose.
+
+    Attributes:
+        base_batch_size: samples of a step of the optimizer, over all workers, that its `lr` is for.
+        enable: whether it does; imported configs say no, as MMPose does without `--auto-scale-lr`.
+    """
+
+    base_batch_size: PositiveInt
+    enable: bool = True
+
+
 class EmaSection(Section):
     """Keep an exponential moving average of the weights; it is what is evaluated and saved as best.
 
@@ -78,6 +90,8 @@ class TrainSection(Section):
     Attributes:
         epochs: passes over the training data.
         batch_size: samples of one optimizer step over all workers, before `accumulate`.
+        auto_scale_lr: multiply `optimizer.lr` by `batch_size * accumulate / base_batch_size`; null
+            to take it as it is.
         val_batch_size: samples of one validation batch over all workers.
         val_interval: epochs between validations; the last epoch is always validated.
         log_every: steps between log lines, a shorter epoch has one at its end; the device is
@@ -114,6 +128,7 @@ class TrainSection(Section):
 
     epochs: PositiveInt = 210
     batch_size: PositiveInt = 64
+    auto_scale_lr: AutoScaleLrSection | None = None
     val_batch_size: PositiveInt = 64
     val_interval: PositiveInt = 10
     log_every: PositiveInt = 50

@@ -12,6 +12,7 @@ import yaml
 from raypose.config import build_model, load_config
 from raypose.config.mmpose_import import import_mmpose, read_mmpose_config, translate
 from raypose.errors import ConfigError
+from raypose.training.optimizer import auto_lr_factor
 
 
 @pytest.fixture
@@ -86,6 +87,8 @@ def test_the_recipe(imported: dict[str, Any]) -> None:
         "epochs": 40,
         "val_interval": 5,
         "batch_size": 256,
+        # Two batches a step: turned on, the rate is the one that is written.
+        "auto_scale_lr": {"base_batch_size": 512, "enable": False},
         "val_batch_size": 32,
         "seed": 7,
         "amp": "fp16",
@@ -108,6 +111,17 @@ def test_the_yaml_loads_and_builds(configs: Path, tmp_path: Path) -> None:
     model = build_model(config)
     assert model.skeleton.flip_indices == (0, 2, 1)
     assert config.train.batch_size == 256
+    assert auto_lr_factor(config.train) == 1.0
+    on = ["train.auto_scale_lr.enable=true"]
+    assert auto_lr_factor(load_config(path, on).train) == 1.0
+    assert auto_lr_factor(load_config(path, [*on, "train.batch_size=64"]).train) == 0.25
+
+
+@pytest.mark.parametrize("enable", [True, False])
+def test_a_rate_that_follows_the_batch_is_carried_over(change: Change, enable: bool) -> None:
+    translation = change(auto_scale_lr={"base_batch_size": 128, "enable": enable})
+    expected = {"base_batch_size": 256, "enable": enable}
+    assert translation.data["train"]["auto_scale_lr"] == expected
 
 
 def test_the_head_of_the_yaml_says_what_is_left_out(configs: Path) -> None:
