@@ -57,6 +57,7 @@ class BaseMocapDataset(BaseDataset):
     in camera space and not moved to a root (codecs do that), `lifting_target_visible` (T', K),
     `target_img_path` (T' names that say subject, action and camera), `camera_param` (arrays that
     samples share: never change them in place) and `factor` (T,) where the file has them.
+    With `window_poses` it also holds `keypoints_3d` (T, K, 3) and `keypoints_3d_visible` (T, K).
 
     Args:
         ann_file: the file.
@@ -74,6 +75,8 @@ class BaseMocapDataset(BaseDataset):
         data_root: folder that relative paths start from.
         indices: use only the first so many samples, or only these.
         test_mode: whether samples are for evaluation.
+        window_poses: also give the poses of all frames of a window, in camera space, for
+            `RandomViewpoint`, which makes the 2D keypoints from them.
 
     Raises:
         ConfigError: for arguments that contradict each other.
@@ -94,6 +97,7 @@ class BaseMocapDataset(BaseDataset):
         data_root: str | None = None,
         indices: int | Sequence[int] | None = None,
         test_mode: bool = False,
+        window_poses: bool = False,
     ) -> None:
         super().__init__(ann_file, data_root, test_mode)
         problems = []
@@ -113,6 +117,7 @@ class BaseMocapDataset(BaseDataset):
         self.seq_step = seq_step
         self.multiple_target = multiple_target
         self.causal = causal
+        self.window_poses = window_poses
         self.skeleton = skeleton_or(skeleton, "h36m")
         self._frames = self.read_frames()
         # Rows of each video, one after the other.
@@ -148,6 +153,9 @@ class BaseMocapDataset(BaseDataset):
             "lifting_target_visible": frames.poses_visible[rows[target]],
             "target_img_path": names,
         }
+        if self.window_poses:
+            meta["keypoints_3d"] = frames.poses[rows]
+            meta["keypoints_3d_visible"] = frames.poses_visible[rows]
         if frames.factors is not None:
             meta["factor"] = frames.factors[rows]
         shape = None

@@ -46,6 +46,7 @@ class Human36mDataset(BaseMocapDataset):
         data_root: folder that relative paths start from.
         indices: use only the first so many samples, or only these.
         test_mode: whether samples are for evaluation.
+        window_poses: also give the poses of all frames of a window.
 
     Example:
         type: Human36mDataset
@@ -79,6 +80,7 @@ class Human36mDataset(BaseMocapDataset):
         data_root: str | None = None,
         indices: int | Sequence[int] | None = None,
         test_mode: bool = False,
+        window_poses: bool = False,
     ) -> None:
         if keypoint_2d_src not in _SOURCES:
             raise ConfigError(
@@ -105,6 +107,7 @@ class Human36mDataset(BaseMocapDataset):
             data_root,
             indices,
             test_mode,
+            window_poses,
         )
 
     def read_frames(self) -> MocapFrames:

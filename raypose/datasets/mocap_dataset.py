@@ -45,6 +45,7 @@ class MocapDataset(BaseMocapDataset):
         data_root: folder that relative paths start from.
         indices: use only the first so many samples, or only these.
         test_mode: whether samples are for evaluation.
+        window_poses: also give the poses of all frames of a window.
 
     Example:
         type: MocapDataset
@@ -70,6 +71,7 @@ class MocapDataset(BaseMocapDataset):
         data_root: str | None = None,
         indices: int | Sequence[int] | None = None,
         test_mode: bool = False,
+        window_poses: bool = False,
     ) -> None:
         self.views = views
         super().__init__(
@@ -85,6 +87,7 @@ class MocapDataset(BaseMocapDataset):
             data_root,
             indices,
             test_mode,
+            window_poses,
         )
 
     def read_frames(self) -> MocapFrames:

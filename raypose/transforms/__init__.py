@@ -21,6 +21,7 @@ from raypose.transforms.random_choice import RandomChoice
 from raypose.transforms.random_flip import RandomFlip
 from raypose.transforms.random_flip_around_root import RandomFlipAroundRoot
 from raypose.transforms.random_half_body import RandomHalfBody
+from raypose.transforms.random_viewpoint import RandomViewpoint
 from raypose.transforms.single_hand_converter import SingleHandConverter
 from raypose.transforms.topdown_affine import TopdownAffine
 from raypose.transforms.whole_image_bbox import WholeImageBBox
@@ -48,6 +49,7 @@ __all__ = [
     "RandomFlip",
     "RandomFlipAroundRoot",
     "RandomHalfBody",
+    "RandomViewpoint",
     "SingleHandConverter",
     "TopdownAffine",
     "WholeImageBBox",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,8 @@ _KEYS = ("center_mode", "center_x", "center_index")
 @TRANSFORMS.register_module()
 class RandomFlipAroundRoot:
     """Mirror keypoints and lifting target horizontally with some probability.
+
+    Poses of all frames of a window (`keypoints_3d`) are mirrored like the target.
 
     Args:
         keypoints_flip_cfg: how keypoints are mirrored: `center_mode` `static`, about `center_x`
@@ -68,8 +70,12 @@ class RandomFlipAroundRoot:
         """
         if sample.rng.random() >= self.flip_prob:
             return sample
-        keypoints, target = sample.keypoints, sample.meta.get("lifting_target")
-        if keypoints is None or target is None or sample.flip_indices is None:
+        keypoints = sample.keypoints
+        if (
+            keypoints is None
+            or sample.meta.get("lifting_target") is None
+            or sample.flip_indices is None
+        ):
             raise DataError(
                 f"sample {sample.id}: RandomFlipAroundRoot needs keypoints, "
                 "meta['lifting_target'] and 'flip_indices'"
@@ -81,18 +87,23 @@ class RandomFlipAroundRoot:
         sample.keypoints, sample.keypoints_visible = flip_keypoints_custom_center(
             keypoints, visible, sample.flip_indices, **flip_cfg
         )
-        target_visible = sample.meta.get("lifting_target_visible")
-        if target_visible is None:
-            target_visible = np.ones(target.shape[:-1], np.float32)
-        target, target_visible = flip_keypoints_custom_center(
-            target, target_visible, sample.flip_indices, **self.target_flip_cfg
-        )
-        sample.meta["lifting_target"] = target
-        sample.meta["lifting_target_visible"] = target_visible
+        for name in ("lifting_target", "keypoints_3d"):
+            if name in sample.meta:
+                self._mirror_poses(sample, name, sample.flip_indices)
         if self.flip_camera:
             center_x = float(flip_cfg.get("center_x", 0.5))
             sample.meta["camera_param"] = self._mirrored_camera(sample, center_x)
         return sample
+
+    def _mirror_poses(self, sample: PoseSample, name: str, flip_indices: Sequence[int]) -> None:
+        """Mirror poses (S, K, 3) of the sample's `meta` and their visibility."""
+        poses, visible = sample.meta[name], sample.meta.get(f"{name}_visible")
+        if visible is None:
+            visible = np.ones(poses.shape[:-1], np.float32)
+        poses, visible = flip_keypoints_custom_center(
+            poses, visible, flip_indices, **self.target_flip_cfg
+        )
+        sample.meta[name], sample.meta[f"{name}_visible"] = poses, visible
 
     def _keypoints_flip_cfg(self, sample: PoseSample) -> dict[str, Any]:
         """Where this sample's keypoints are mirrored."""

@@ -131,6 +131,20 @@ def test_target_is_the_last_or_the_middle_frame(counting: str, causal: bool, tar
     assert sample.id.endswith(f"_00000{target}")
 
 
+def test_poses_of_all_frames_of_a_window(file: str) -> None:
+    dataset = MocapDataset(file, seq_len=3, causal=False, pad_video_seq=True, window_poses=True)
+    sample = dataset[0]
+    assert sample.keypoints is not None
+    poses = sample.meta["keypoints_3d"]
+    assert poses.shape == (3, 17, 3)
+    np.testing.assert_array_equal(sample.meta["keypoints_3d_visible"], np.ones((3, 17)))
+    np.testing.assert_array_equal(poses[1:2], sample.meta["lifting_target"])
+    np.testing.assert_array_equal(poses[0], poses[1])  # the first frame, repeated
+    seen = camera_to_pixel(poses, sample.meta["camera_param"])
+    np.testing.assert_allclose(seen, sample.keypoints, atol=2e-3)
+    assert "keypoints_3d" not in MocapDataset(file, seq_len=3)[0].meta
+
+
 def test_multiple_targets(counting: str) -> None:
     dataset = MocapDataset(counting, multiple_target=2)
     assert frames(dataset) == [[0, 1], [2, 3], [5, 6]]

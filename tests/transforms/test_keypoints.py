@@ -89,6 +89,16 @@ def test_flip_around_a_root(lifted: PoseSample) -> None:
     )
 
 
+def test_poses_of_all_frames_are_mirrored_like_the_target(lifted: PoseSample) -> None:
+    poses = np.concatenate([lifted.meta["lifting_target"]] * 2)
+    lifted.meta["keypoints_3d"] = poses
+    lifted.meta["keypoints_3d_visible"] = np.arange(len(poses) * 4.0).reshape(-1, 4)
+    sample = RandomFlipAroundRoot({}, {"center_x": 0.0}, flip_prob=1.0)(lifted)
+    mirrored, target = sample.meta["keypoints_3d"], sample.meta["lifting_target"]
+    np.testing.assert_array_equal(mirrored, np.concatenate([target] * 2))
+    np.testing.assert_array_equal(sample.meta["keypoints_3d_visible"][0], [1, 0, 2, 3])
+
+
 def test_the_mirrored_camera_sees_the_mirrored_pose(lifted: PoseSample) -> None:
     before = lifted.meta["camera_param"]
     flip = RandomFlipAroundRoot(
