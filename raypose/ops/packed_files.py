@@ -33,7 +33,8 @@ def read_file(path: str | Path) -> npt.NDArray[np.uint8]:
     """
     found = _ADDRESS.fullmatch(str(path))
     if found is None:
-        return np.fromfile(path, np.uint8)
+        with open(path, "rb", buffering=0) as file:
+            return np.frombuffer(file.read(), np.uint8)
     length, offset = int(found[3]), int(found[2])
     data = _opened(found[1]).read(length, offset)
     if len(data) < length:

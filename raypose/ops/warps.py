@@ -45,17 +45,15 @@ def get_warp_matrix(
     Returns:
         (2, 3) float64.
     """
-    center, scale, output = (np.asarray(pair, np.float64) for pair in (center, scale, output_size))
-    sx, sy = output / scale
-    if fix_aspect_ratio:
-        sy = sx
+    (w, h), (out_w, out_h) = _floats(scale), _floats(output_size)
+    (x, y), (shift_x, shift_y) = _floats(center), _floats(shift)
+    x, y = x + shift_x * w, y + shift_y * h
+    sx = out_w / w
+    sy = sx if fix_aspect_ratio else out_h / h
     cos, sin = _cos_sin(rotation)
-    origin = center + np.asarray(shift, np.float64) * scale
     if inverse:
-        linear = np.array([[cos / sx, -sin / sy], [sin / sx, cos / sy]])
-        return np.column_stack([linear, origin - linear @ (output / 2)])
-    linear = np.array([[cos * sx, sin * sx], [-sin * sy, cos * sy]])
-    return np.column_stack([linear, output / 2 - linear @ origin])
+        return _about(cos / sx, -sin / sy, sin / sx, cos / sy, (out_w / 2, out_h / 2), (x, y))
+    return _about(cos * sx, sin * sx, -sin * sy, cos * sy, (x, y), (out_w / 2, out_h / 2))
 
 
 def get_udp_warp_matrix(
@@ -75,12 +73,11 @@ def get_udp_warp_matrix(
     Returns:
         (2, 3) float64.
     """
-    center, scale, output = (np.asarray(pair, np.float64) for pair in (center, scale, output_size))
-    last = output - 1
-    sx, sy = last / scale
+    (w, h), (out_w, out_h) = _floats(scale), _floats(output_size)
+    sx, sy = (out_w - 1) / w, (out_h - 1) / h
     cos, sin = _cos_sin(rotation)
-    linear = np.array([[cos * sx, -sin * sx], [sin * sy, cos * sy]])
-    return np.column_stack([linear, last / 2 - linear @ center])
+    middle = ((out_w - 1) / 2, (out_h - 1) / 2)
+    return _about(cos * sx, -sin * sx, sin * sy, cos * sy, _floats(center), middle)
 
 
 def get_pers_warp_matrix(
@@ -176,7 +173,7 @@ def warp_image(
     image: np.ndarray,
     matrix: np.ndarray,
     size: Sequence[int],
-    border_value: int | Sequence[int] = 0,
+    border_value: float | Sequence[float] = 0,
 ) -> np.ndarray:
     """Warp an image, with linear interpolation.
 
@@ -190,11 +187,28 @@ def warp_image(
         (h, w) or (h, w, C), of the image's dtype.
     """
     channels = image.shape[2] if image.ndim == 3 else 1
-    fill = [float(v) for v in np.broadcast_to(np.asarray(border_value), (channels,))]
+    if isinstance(border_value, (int, float)):
+        fill = [border_value] * channels
+    else:
+        fill = np.broadcast_to(np.asarray(border_value), (channels,)).tolist()
     w, h = (int(side) for side in size)
     return cv2.warpAffine(
         image, matrix.astype(np.float64), (w, h), flags=cv2.INTER_LINEAR, borderValue=fill
     )
+
+
+# Crops are described by a handful of numbers, for which arrays take longer than arithmetic.
+def _floats(pair: Pair) -> tuple[float, float]:
+    first, second = pair.tolist() if isinstance(pair, np.ndarray) else pair
+    return float(first), float(second)
+
+
+def _about(
+    a: float, b: float, c: float, d: float, origin: tuple[float, float], target: tuple[float, float]
+) -> np.ndarray:
+    """Return the (2, 3) map with the linear part ((a, b), (c, d)) that takes origin to target."""
+    (x, y), (to_x, to_y) = origin, target
+    return np.array([[a, b, to_x - (a * x + b * y)], [c, d, to_y - (c * x + d * y)]])
 
 
 def _cos_sin(degrees: float) -> tuple[float, float]:

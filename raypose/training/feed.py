@@ -174,7 +174,9 @@ def load_training_sample(
     """
     positions = pool.positions(epoch)
     others = _Chosen(dataset, positions)
-    substitutes = np.random.default_rng((epoch, index, len(positions)))
+    # Made where it is wanted: making it takes as long as some transforms.
+    substitutes: np.random.Generator | None = None
+    first = index
     broken: list[str] = []
     for _ in range(_TRIES):
         try:
@@ -191,6 +193,8 @@ def load_training_sample(
             sample.others = None
             sample.replaced = "\n".join(broken) or None
             return sample
+        if substitutes is None:
+            substitutes = np.random.default_rng((epoch, first, len(positions)))
         index = int(positions[substitutes.integers(len(positions))])
     if broken:
         raise DataError(

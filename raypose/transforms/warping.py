@@ -40,8 +40,7 @@ def warp_pixels(
         _check_part(sample, sample.pixels, pixels, size)
         pixels = pixels @ sample.pixels
         sample.pixels = None
-    fill = np.broadcast_to(np.asarray(border_value), (image.shape[2],)).tolist()
-    sample.image = warp_image(image, pixels, size, fill)
+    sample.image = warp_image(image, pixels, size, border_value)
 
 
 def _check_part(sample: PoseSample, part: Array, matrix: Array, size: tuple[int, int]) -> None:
@@ -90,7 +89,7 @@ def record_transform(
     total = matrix
     if pending is not None:
         total = total @ pending
-        middle = np.linalg.solve(pending, [*middle, 1.0])[:2]
+        middle = invert_affine(pending[:2]) @ [*middle.tolist(), 1.0]
     if before is not None:
         total = total @ np.vstack([before.matrix, [0, 0, 1]])
         middle = before.to_image(middle)
