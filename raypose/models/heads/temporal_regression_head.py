@@ -15,6 +15,7 @@ from raypose.codecs.base import BaseKeypointCodec
 from raypose.errors import ConfigError
 from raypose.models.base_module import InitCfg
 from raypose.models.heads.base_head import BaseHead
+from raypose.models.layers.conv1d import Conv1d
 from raypose.ops.output_accuracy import mean_position_error
 from raypose.registry import CODECS, MODELS
 from raypose.structures import PoseBatch, Poses
@@ -56,7 +57,7 @@ class TemporalRegressionHead(BaseHead):
         self.num_joints = num_joints
         self.loss_module: nn.Module = MODELS.build(loss)
         self.decoder = None if decoder is None else CODECS.build(decoder)
-        self.conv = nn.Conv1d(in_channels, num_joints * 3, 1)
+        self.conv = Conv1d(in_channels, num_joints * 3, 1)
 
     def forward(self, feats: Sequence[Tensor] | Tensor) -> Tensor:
         """Return poses (B * T, K, 3), T = 1 for inputs as long as the receptive field.

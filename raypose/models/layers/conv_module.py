@@ -9,12 +9,13 @@ from torch import Tensor, nn
 
 from raypose.errors import ConfigError, did_you_mean
 from raypose.models.layers.activation import RELU, build_activation_layer
+from raypose.models.layers.conv1d import Conv1d
 from raypose.models.layers.norm import build_norm_layer, norm_abbreviation
 
 IntOrPair = int | tuple[int, int]
 
 _CONVS: dict[str, type[nn.Module]] = {
-    "Conv1d": nn.Conv1d,
+    "Conv1d": Conv1d,
     "Conv2d": nn.Conv2d,
     "Conv3d": nn.Conv3d,
     "Conv": nn.Conv2d,
