@@ -9,6 +9,8 @@ _MMCLS = "https://download.openmmlab.com/mmclassification/v0/"
 _THIRD_PARTY = "https://download.openmmlab.com/pretrain/third_party/"
 
 TRUNKS: Mapping[str, str] = {
+    "torchvision://resnet18": f"{_TORCHVISION}resnet18-f37072fd.pth",
+    "torchvision://resnet34": f"{_TORCHVISION}resnet34-b627a593.pth",
     "torchvision://resnet50": f"{_TORCHVISION}resnet50-0676ba61.pth",
     "torchvision://resnet101": f"{_TORCHVISION}resnet101-63fe2227.pth",
     "torchvision://resnet152": f"{_TORCHVISION}resnet152-394f9c45.pth",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from raypose.cli import _parse
+from raypose.cli.entry import parse
 from tests.extension.conftest import Trained
 from tests.extension.runs import losses, same_weights
 from tests.extension.tutorial import PAGE, write_tutorial
@@ -37,7 +37,7 @@ def test_a_config_of_the_tutorial_trains_and_comes_back(trained: Trained, name: 
 
 def test_the_commands_of_the_tutorial_exist() -> None:
     lines = re.findall(r"^raypose (.*)$", PAGE.read_text(encoding="utf-8"), re.M)
-    options = [_parse(shlex.split(line)) for line in lines]
+    options = [parse(shlex.split(line)) for line in lines]
     assert [option.run.__name__ for option in options] == [
         "_train",
         "_train",

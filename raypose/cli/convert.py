@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from raypose.cli.commands import AddCommand
 from raypose.errors import RayposeError
 
 if TYPE_CHECKING:  # commands import what they need when they run
     from raypose.converters import LabelSet
-
-AddCommand = Callable[..., argparse.ArgumentParser]
 
 _log = logging.getLogger(__name__)
 FORMAT_NAMES = (

@@ -8,17 +8,16 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from raypose.cli.commands import AddCommand
 from raypose.errors import RayposeError
 
 if TYPE_CHECKING:  # commands import what they need when they run
     from raypose.config import Config
     from raypose.training.answers import Answer
-
-AddCommand = Callable[..., argparse.ArgumentParser]
 
 _log = logging.getLogger(__name__)
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from raypose.cli.commands import AddCommand
 from raypose.errors import RayposeError
-
-AddCommand = Callable[..., argparse.ArgumentParser]
 
 _log = logging.getLogger(__name__)
 

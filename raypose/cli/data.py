@@ -7,17 +7,15 @@ import json
 import logging
 import os
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from raypose.cli.commands import AddCommand
 from raypose.errors import DataError, RayposeError
 
 if TYPE_CHECKING:  # commands import what they need when they run
     from raypose.config import Config
     from raypose.inspection.sources import Source
-
-AddCommand = Callable[..., argparse.ArgumentParser]
 
 _log = logging.getLogger(__name__)
 _SHOWN_OF_A_KIND = 10

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from raypose.cli import _parse
+from raypose.cli.entry import parse
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,7 @@ from raypose.cli import _parse
     ],
 )
 def test_overrides_stand_before_and_behind_options(line: str) -> None:
-    options = _parse(line.split())
+    options = parse(line.split())
     assert options.config == "exp.yaml"
     assert options.overrides == ["a=1", "b.c=2"]
     assert str(options.work_dir) == "out"
@@ -36,5 +36,5 @@ def test_what_is_strange_is_refused(
     line: str, strange: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit):
-        _parse(line.split())
+        parse(line.split())
     assert f"unrecognized arguments: {strange}" in capsys.readouterr().err

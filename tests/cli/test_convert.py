@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from raypose.cli import main
-from raypose.cli_convert import FORMAT_NAMES, MOTION_NAMES
+from raypose.cli.convert import FORMAT_NAMES, MOTION_NAMES
 from raypose.config import build_dataset, load_config
 from raypose.converters import FORMATS, read_labels
 from raypose.converters.deeplabcut import write_deeplabcut
