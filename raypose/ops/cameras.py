@@ -47,6 +47,8 @@ def camera_to_pixel(points: np.ndarray, camera: Camera) -> np.ndarray:
     plane = points[..., :2] / points[..., 2:]
     if "k" in camera and "p" in camera:
         plane = _distort(plane, _vector(camera["k"]), _vector(camera["p"]))
+    if "K" not in camera and "f" in camera and "c" in camera:
+        return plane * _vector(camera["f"]) + _vector(camera["c"])
     matrix = _intrinsic(camera)
     return plane @ matrix[:, :2].T + matrix[:, 2]
 

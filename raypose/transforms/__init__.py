@@ -21,6 +21,7 @@ from raypose.transforms.random_choice import RandomChoice
 from raypose.transforms.random_flip import RandomFlip
 from raypose.transforms.random_flip_around_root import RandomFlipAroundRoot
 from raypose.transforms.random_half_body import RandomHalfBody
+from raypose.transforms.random_playback_speed import RandomPlaybackSpeed
 from raypose.transforms.random_viewpoint import RandomViewpoint
 from raypose.transforms.single_hand_converter import SingleHandConverter
 from raypose.transforms.topdown_affine import TopdownAffine
@@ -49,6 +50,7 @@ __all__ = [
     "RandomFlip",
     "RandomFlipAroundRoot",
     "RandomHalfBody",
+    "RandomPlaybackSpeed",
     "RandomViewpoint",
     "SingleHandConverter",
     "TopdownAffine",
