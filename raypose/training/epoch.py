@@ -164,7 +164,7 @@ class EpochTrainer:
         """Log numbers of a batch over all processes; they are empty but on rank 0."""
         if self._runtime.rank:
             return
-        speed = clock.speed(step) * self._options.batch_size
+        speed = clock.speed(step) * self._options.settled_batch_size
         logger.info(
             "epoch %d/%d  step %d/%d  loss %.5f  lr %.2e  %.0f samples/s",
             epoch + 1,

@@ -19,6 +19,7 @@ from raypose.config import (
     sample_shares,
 )
 from raypose.structures import PoseSample
+from raypose.training.batch_size import WorkerPlace, find_batch_size, settle_batch_size
 from raypose.training.feed import Feed, LocalFeed
 from raypose.training.interruption import stop_on_sigterm
 from raypose.training.loop import fit
@@ -77,7 +78,7 @@ def sample_order(
     """
     return SampleOrder(
         pool=SamplePool(sizes=tuple(sizes), shares=sample_shares(config), seed=config.train.seed),
-        batch_size=config.train.batch_size,
+        batch_size=config.train.settled_batch_size,
         rank=runtime.rank,
         world_size=runtime.world_size,
         images=images,
@@ -131,9 +132,11 @@ def train_locally(
         RunStoppedError: after SIGTERM, once a checkpoint is written.
     """
     config = with_skeleton(config)
-    write_config(config, work_dir)
     with stop_on_sigterm() as stop:
         runtime = LocalRuntime(work_dir, device, resume, stop)
+        place = WorkerPlace(device=runtime.device)
+        config = settle_batch_size(config, work_dir, resume, lambda c: find_batch_size(c, place))
+        write_config(config, work_dir)
         metrics = fit(local_experiment(config, runtime), runtime)
     write_metrics(metrics, work_dir)
     return metrics

@@ -125,7 +125,7 @@ class _Loop:
 
     def _summary(self, metrics: dict[str, float]) -> dict[str, float]:
         state, options = self.state, self.options
-        samples = self.trainer.steps_until(state.epoch) * options.batch_size
+        samples = self.trainer.steps_until(state.epoch) * options.settled_batch_size
         summary: dict[str, float] = {
             "epochs": state.epoch,
             "seconds": round(state.seconds, 3),

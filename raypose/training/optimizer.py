@@ -68,7 +68,7 @@ def auto_lr_factor(options: TrainSection) -> float:
     scale = options.auto_scale_lr
     if scale is None or not scale.enable:
         return 1.0
-    return options.batch_size * options.accumulate / scale.base_batch_size
+    return options.settled_batch_size * options.accumulate / scale.base_batch_size
 
 
 def parameter_groups(

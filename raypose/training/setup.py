@@ -110,7 +110,7 @@ def set_up(experiment: Experiment, runtime: Runtime) -> Training:
         logger.info(
             "train.auto_scale_lr: lr %.3g x %d / %d = %.3g",
             section.lr,
-            options.batch_size * options.accumulate,
+            options.settled_batch_size * options.accumulate,
             options.auto_scale_lr.base_batch_size,
             section.lr * factor,
         )

@@ -14,6 +14,7 @@ from raypose.config.sections.base import (
     PositiveInt,
     Section,
 )
+from raypose.errors import ConfigError
 
 
 class ClipGradSection(Section):
@@ -84,12 +85,25 @@ def _number_as_clip_grad(value: Any) -> Any:
     return {"max_norm": value} if is_number else value
 
 
+def _number_or_auto(value: Any) -> Any:
+    is_number = isinstance(value, int) and not isinstance(value, bool) and value > 0
+    if is_number or value == "auto":
+        return value
+    raise ValueError("expected a whole number greater than 0, or auto")
+
+
+BatchSize = Annotated[Literal["auto"] | int, BeforeValidator(_number_or_auto)]
+
+
 class TrainSection(Section):
     """How a training runs.
 
     Attributes:
         epochs: passes over the training data.
-        batch_size: samples of one optimizer step over all workers, before `accumulate`.
+        batch_size: samples of one optimizer step over all workers, before `accumulate`. `auto`
+            tries some before the run starts: on GPUs the largest that fits, on CPUs the smallest
+            that is as fast as any, times the workers (the least of a range). The run's
+            `config.yaml` has what was found.
         auto_scale_lr: multiply `optimizer.lr` by `batch_size * accumulate / base_batch_size`; null
             to take it as it is.
         val_batch_size: samples of one validation batch over all workers.
@@ -127,7 +141,7 @@ class TrainSection(Section):
     """
 
     epochs: PositiveInt = 210
-    batch_size: PositiveInt = 64
+    batch_size: BatchSize = 64
     auto_scale_lr: AutoScaleLrSection | None = None
     val_batch_size: PositiveInt = 64
     val_interval: PositiveInt = 10
@@ -154,3 +168,16 @@ class TrainSection(Section):
         default_factory=lambda: ["csv"]
     )
     sample_pictures: Count = 8
+
+    @property
+    def settled_batch_size(self) -> int:
+        """Return `batch_size` where it is a number, as it is once a run has started.
+
+        Raises:
+            ConfigError: if it is still to be found.
+        """
+        if isinstance(self.batch_size, int):
+            return self.batch_size
+        raise ConfigError(
+            "train.batch_size: auto becomes a number when a training starts; give one here"
+        )
