@@ -32,7 +32,7 @@ def rule_problems(root: Node, skeleton: Skeleton | None) -> Iterator[Problem]:
         root: the resolved config.
         skeleton: that of the config, if it has one that loads.
     """
-    for rule in (_outputs, _input_sizes, _batch, _compile, _optimizer):
+    for rule in (_outputs, _input_sizes, _batch, _probe, _placement, _compile, _optimizer):
         yield from rule(root, skeleton)
 
 
@@ -89,12 +89,37 @@ def _input_sizes(root: Node, skeleton: Skeleton | None) -> Iterator[Problem]:
 def _batch(root: Node, skeleton: Skeleton | None) -> Iterator[Problem]:
     """Every worker has a share of a batch."""
     batch = _at(root, ("train", "batch_size"))
-    workers = _at(root, ("cluster", "num_workers"))
-    size, count = (None if n is None else n.value for n in (batch, workers))
+    size, count = None if batch is None else batch.value, _most_workers(root)
     if isinstance(size, int) and isinstance(count, int) and size < count:
         assert batch is not None
         message = f"got {size}, expected a sample at least for each of {count} workers"
         yield Problem(batch.mark, ("train", "batch_size"), message)
+
+
+def _probe(root: Node, skeleton: Skeleton | None) -> Iterator[Problem]:
+    """One worker alone cannot try what fits when its weights are spread over all of them."""
+    path: KeyPath = ("train", "batch_size")
+    node = _at(root, path)
+    strategy = _plain(root.child("cluster"), "strategy")
+    if node is not None and node.value == "auto" and strategy == "fsdp2":
+        yield Problem(node.mark, path, "got auto, expected a number with cluster.strategy: fsdp2")
+
+
+def _placement(root: Node, skeleton: Skeleton | None) -> Iterator[Problem]:
+    """Ray counts how many workers of a range have room, whatever a strict placement asks for."""
+    path: KeyPath = ("cluster", "placement_strategy")
+    node, workers = _at(root, path), _at(root, ("cluster", "num_workers"))
+    if node is None or workers is None or not isinstance(workers.value, list):
+        return
+    if str(node.value).startswith("STRICT_"):
+        message = f"got {node.value}, expected PACK or SPREAD with a range of workers"
+        yield Problem(node.mark, path, message)
+
+
+def _most_workers(root: Node) -> Any:
+    """Return the largest number of workers that a config asks for, None if it is not known."""
+    plain = _plain(root.child("cluster"), "num_workers")
+    return plain[-1] if isinstance(plain, list) and plain else plain
 
 
 def _compile(root: Node, skeleton: Skeleton | None) -> Iterator[Problem]:

@@ -5,7 +5,7 @@ Workers that own every CPU leave none to Ray Data, which then waits without a wo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from raypose.errors import RayposeError
 
@@ -16,13 +16,16 @@ class CpuBudget:
 
     Attributes:
         worker_cpus: CPUs that each process reserves.
-        data_cpus: CPUs left for the data tasks that feed each of them.
+        data_cpus: CPUs left for the data tasks that feed each of them; 0 if the processes own all,
+            which data tasks must share with them then.
         threads: threads that each of them computes with on a CPU.
+        wanted: CPUs that each process is said to need, None for a share of what there is.
     """
 
     worker_cpus: float
     data_cpus: float
     threads: int
+    wanted: float | None = None
 
     @classmethod
     def plan(
@@ -56,9 +59,14 @@ class CpuBudget:
                 f"at most {fair:g} each{left}"
             )
         worker = min(1.0, fair) if wanted is None else wanted
-        threads = total_cpus // num_workers if wanted is None else wanted
-        return cls(
-            worker_cpus=worker,
-            data_cpus=(total_cpus - num_workers * worker) / num_workers,
-            threads=max(1, int(threads)),
-        )
+        budget = cls(worker_cpus=worker, data_cpus=0.0, threads=1, wanted=wanted)
+        return budget.spread_over(num_workers, total_cpus)
+
+    def spread_over(self, num_workers: int, total_cpus: float) -> CpuBudget:
+        """Return what there is for each of some processes, which reserve as much as before.
+
+        The cluster may have lost nodes, or found some, since it was planned for.
+        """
+        left = max(0.0, total_cpus - num_workers * self.worker_cpus)
+        threads = total_cpus // num_workers if self.wanted is None else self.wanted
+        return replace(self, data_cpus=left / num_workers, threads=max(1, int(threads)))

@@ -31,6 +31,8 @@ from raypose.training.order import Indices, SampleOrder, SamplePool, image_numbe
 # Samples of one task, unless a batch is larger: a task costs some 40 ms whatever it does, and its
 # samples wait for the last of them.
 _BLOCK_SAMPLES = 128
+# CPUs of a task below which it reserves none: Ray counts in ten thousandths.
+_LEAST_CPUS = 0.01
 # Batches of one execution of Ray Data: starting one takes a moment, and its blocks take memory.
 _STREAM_BATCHES = 4000
 
@@ -90,7 +92,8 @@ class RayFeed:
         order: which samples form which batch.
         splits: annotations of both sets.
         val_batch_size: samples of a validation batch of this process.
-        cpus: CPUs that the stream of this process may use.
+        cpus: CPUs that the stream of this process may use. With none left by those who compute,
+            its tasks reserve nothing, since they would wait for ever, and run one at a time.
     """
 
     def __init__(
@@ -158,18 +161,21 @@ class RayFeed:
         table = pa.table({"epoch": epochs, "position": positions})
         stream = ray.data.from_arrow(table, override_num_blocks=blocks)
         loader = _Loader(rows, split, self._config, self._order.pool)
+        left = self._cpus >= _LEAST_CPUS
         loaded = stream.map_batches(
             loader,
             batch_size=None,
             batch_format="pyarrow",
-            num_cpus=min(1.0, self._cpus),
+            num_cpus=min(1.0, self._cpus) if left else 0.0,
+            compute=None if left else ray.data.TaskPoolStrategy(size=1),
         )
         loaded.context.raise_original_map_exception = True
         callbacks: list[Any] = [Paced]
         loaded.context.custom_execution_callback_classes = callbacks
         options = loaded.context.execution_options
         options.preserve_order = True
-        options.resource_limits = options.resource_limits.for_limits(cpu=self._cpus)
+        if left:
+            options.resource_limits = options.resource_limits.for_limits(cpu=self._cpus)
         batches = loaded.iter_batches(
             batch_size=batch_size, batch_format="pyarrow", prefetch_batches=2
         )

@@ -72,7 +72,7 @@ def evaluate_checkpoint(config: Config, checkpoint: Path) -> Evaluation:
     if not checkpoint.is_file():
         raise CheckpointError(f"no checkpoint at {checkpoint}")
     streams = config.data_options.loader == "ray"
-    if config.cluster.num_workers < 2 and not streams:
+    if config.cluster.max_workers < 2 and not streams:
         return evaluate_locally(config, checkpoint)
     config = with_skeleton(config)
     val = validation_set(config)
@@ -80,7 +80,7 @@ def evaluate_checkpoint(config: Config, checkpoint: Path) -> Evaluation:
         size = ClusterSize.current()
         on_gpus = config.cluster.use_gpu is not False and size.gpus >= 1
         room = int(size.gpus if on_gpus else size.cpus)
-        workers = max(1, min(config.cluster.num_workers, room, len(val)))
+        workers = max(1, min(config.cluster.max_workers, room, len(val)))
         task = EvaluationTask(
             config=config.data,
             checkpoint=str(checkpoint.resolve()),

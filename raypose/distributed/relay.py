@@ -10,8 +10,10 @@ import logging
 import threading
 from collections.abc import Iterator
 
+import ray
 from ray.exceptions import RayActorError
 from ray.util.queue import Empty, Queue
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from raypose.training.interruption import stop_on_sigterm
 
@@ -21,10 +23,16 @@ _STOP_DELAY = 0.5
 logger = logging.getLogger("raypose")
 
 
+def driver_queue() -> Queue:
+    """Return a queue that lives on this node, whatever becomes of the nodes of the workers."""
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    return Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})
+
+
 @contextlib.contextmanager
 def show_worker_logs() -> Iterator[Queue]:
     """Log on this process what workers put into the queue, for as long as the block lasts."""
-    queue = Queue(actor_options={"num_cpus": 0})
+    queue = driver_queue()
     over = threading.Event()
 
     def show() -> None:
@@ -48,7 +56,7 @@ def show_worker_logs() -> Iterator[Queue]:
 @contextlib.contextmanager
 def stop_workers_on_sigterm() -> Iterator[Queue]:
     """Put the wish to stop into the queue when this process gets SIGTERM, within the block."""
-    queue = Queue(actor_options={"num_cpus": 0})
+    queue = driver_queue()
     over = threading.Event()
 
     def pass_on() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from dataclasses import dataclass
 import ray
 import ray._private.state
 import ray.data
+
+from raypose.distributed.room import NodeGroup
 
 
 @contextlib.contextmanager
@@ -59,16 +62,42 @@ def enter_folder(folder: str) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterSize:
-    """What all nodes have together, counting those that an autoscaler may still start."""
+    """What all nodes have together, counting those that an autoscaler may still start.
+
+    Attributes:
+        cpus: of all nodes, 1 at least.
+        gpus: of all nodes.
+        nodes: which nodes have them; those that run if there are more than an autoscaler may start.
+    """
 
     cpus: float
     gpus: float
+    nodes: tuple[NodeGroup, ...] = ()
 
     @classmethod
     def current(cls) -> ClusterSize:
         """Return the size of the cluster this process has joined."""
         now = ray.cluster_resources()
+        state = ray._private.state.state
         # Without an autoscaler there is no such plan.
-        planned = ray._private.state.state.get_max_resources_from_cluster_config() or {}
+        planned = state.get_max_resources_from_cluster_config() or {}
         cpus, gpus = (max(now.get(k, 0.0), planned.get(k, 0.0)) for k in ("CPU", "GPU"))
-        return cls(cpus=max(float(cpus), 1.0), gpus=float(gpus))
+        groups = _planned_nodes() if planned.get("CPU", 0.0) > now.get("CPU", 0.0) else []
+        running = [
+            NodeGroup(resources=node["Resources"], count=1) for node in ray.nodes() if node["Alive"]
+        ]
+        return cls(
+            cpus=max(float(cpus), 1.0), gpus=float(gpus), nodes=tuple(groups) or tuple(running)
+        )
+
+
+def _planned_nodes() -> list[NodeGroup]:
+    """Return the nodes that an autoscaler may have running at most."""
+    config = ray._private.state.state.get_cluster_config()
+    return [
+        NodeGroup(
+            resources=dict(group.resources),
+            count=math.inf if group.max_count < 0 else group.max_count,
+        )
+        for group in ([] if config is None else config.node_group_configs)
+    ]

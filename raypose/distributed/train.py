@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import uuid
@@ -12,13 +13,15 @@ import ray.train.torch
 from ray.util.queue import Queue
 
 from raypose.config import Config, build_dataset
-from raypose.distributed.budget import CpuBudget
+from raypose.distributed.batch_probe import probe_batch_size
 from raypose.distributed.data import StoredSplits
-from raypose.distributed.relay import show_worker_logs, stop_workers_on_sigterm
+from raypose.distributed.relay import driver_queue, show_worker_logs, stop_workers_on_sigterm
 from raypose.distributed.runtime import SCORE
 from raypose.distributed.session import ClusterSize, ray_session
 from raypose.distributed.train_worker import TrainTask, build_task, train_worker
+from raypose.distributed.worker_plan import WorkerPlan, plan_workers
 from raypose.errors import RayposeError
+from raypose.training.batch_size import settle_batch_size
 from raypose.training.interruption import stop_on_sigterm
 from raypose.training.launch import (
     train_locally,
@@ -29,7 +32,7 @@ from raypose.training.launch import (
 from raypose.training.loop import fit
 from raypose.training.runtime import LocalRuntime, install
 
-_CPUS = "cluster.resources_per_worker.CPU"
+logger = logging.getLogger(__name__)
 
 
 def train(config: Config, work_dir: Path, resume: bool = False) -> dict[str, float]:
@@ -48,34 +51,29 @@ def train(config: Config, work_dir: Path, resume: bool = False) -> dict[str, flo
         RunStoppedError: after SIGTERM, once a checkpoint is written.
     """
     work_dir = work_dir.resolve()
-    workers = config.cluster.num_workers
-    if workers == 0 and config.data_options.loader == "local":
+    alone = config.cluster.max_workers == 0
+    if alone and config.data_options.loader == "local":
         return train_locally(config, work_dir, resume)
     config = with_skeleton(config)
-    write_config(config, work_dir)
     with ray_session():
-        task = _task(config, work_dir, resume)
-        if workers == 0:
+        streams = config.data_options.loader == "ray"
+        plan = plan_workers(config.cluster, ClusterSize.current(), feeds=streams)
+        config = settle_batch_size(config, work_dir, resume, lambda c: probe_batch_size(c, plan))
+        write_config(config, work_dir)
+        task = _task(config, work_dir, resume, plan)
+        if alone:
             with stop_on_sigterm() as stop:
                 runtime = LocalRuntime(work_dir, resume=resume, stop=stop)
                 metrics = fit(build_task(task, runtime), runtime)
         else:
-            metrics = _run_on_workers(config, task, work_dir)
+            metrics = _run_on_workers(config, task, plan, work_dir)
     write_metrics(metrics, work_dir)
     return metrics
 
 
-def _task(config: Config, work_dir: Path, resume: bool) -> TrainTask:
-    streams = config.data_options.loader == "ray"
-    budget = CpuBudget.plan(
-        max(config.cluster.num_workers, 1),
-        ClusterSize.current().cpus,
-        setting=_CPUS,
-        wanted=config.cluster.resources_per_worker.get("CPU"),
-        feeds=streams,
-    )
+def _task(config: Config, work_dir: Path, resume: bool, plan: WorkerPlan) -> TrainTask:
     splits = None
-    if streams:
+    if config.data_options.loader == "ray":
         splits = StoredSplits.put(
             train=build_dataset(config, "train"), val=build_dataset(config, "val")
         )
@@ -83,19 +81,26 @@ def _task(config: Config, work_dir: Path, resume: bool) -> TrainTask:
         config=config.data,
         work_dir=str(work_dir),
         resume=resume,
-        budget=budget,
+        budget=plan.budget,
         folder=os.getcwd(),
         splits=splits,
     )
 
 
-def _run_on_workers(config: Config, task: TrainTask, work_dir: Path) -> dict[str, float]:
-    use_gpu = _use_gpu(config)
-    mistakes = Queue(actor_options={"num_cpus": 0})
+def _run_on_workers(
+    config: Config, task: TrainTask, plan: WorkerPlan, work_dir: Path
+) -> dict[str, float]:
+    cluster = config.cluster
+    if cluster.is_elastic and config.train.save_every_steps is None:
+        logger.info(
+            "when the number of workers changes, the run goes back to its last validation; "
+            "train.save_every_steps saves more often"
+        )
+    mistakes = driver_queue()
     try:
         with show_worker_logs() as logs, stop_workers_on_sigterm() as stop:
             queues = {"logs": logs, "mistakes": mistakes, "stop": stop}
-            result = _trainer(config, task, use_gpu, queues).fit()
+            result = _trainer(config, task, plan, queues).fit()
     except ray.train.TrainingFailedError:
         if mistakes.empty():
             raise
@@ -107,29 +112,20 @@ def _run_on_workers(config: Config, task: TrainTask, work_dir: Path) -> dict[str
     raise mistake from None
 
 
-def _use_gpu(config: Config) -> bool:
-    cluster, gpus = config.cluster, ClusterSize.current().gpus
-    if cluster.use_gpu == "auto":
-        return gpus >= cluster.num_workers
-    if cluster.use_gpu and gpus < cluster.num_workers:
-        raise RayposeError(
-            f"cluster.use_gpu: {cluster.num_workers} workers need a GPU each, the cluster has "
-            f"{gpus:g}; lower cluster.num_workers or set cluster.use_gpu to false"
-        )
-    return cluster.use_gpu
-
-
 def _trainer(
-    config: Config, task: TrainTask, use_gpu: bool, queues: dict[str, Queue]
+    config: Config, task: TrainTask, plan: WorkerPlan, queues: dict[str, Queue]
 ) -> ray.train.torch.TorchTrainer:
     cluster, work_dir = config.cluster, Path(task.work_dir)
     return ray.train.torch.TorchTrainer(
         train_worker,
         train_loop_config={"task": task, **queues},
         scaling_config=ray.train.ScalingConfig(
-            num_workers=cluster.num_workers,
-            use_gpu=use_gpu,
-            resources_per_worker={**cluster.resources_per_worker, "CPU": task.budget.worker_cpus},
+            num_workers=(cluster.min_workers, cluster.max_workers)
+            if cluster.is_elastic
+            else cluster.max_workers,
+            elastic_resize_monitor_interval_s=cluster.elastic_resize_monitor_interval_s,
+            use_gpu=plan.use_gpu,
+            resources_per_worker=dict(plan.resources),
             placement_strategy=cluster.placement_strategy,
         ),
         run_config=ray.train.RunConfig(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from raypose.distributed.data import RayFeed, StoredSamples, StoredSplits
 from raypose.distributed.mistakes import find_mistake
 from raypose.distributed.relay import send_logs, watch_for_stop
 from raypose.distributed.runtime import RayRuntime
-from raypose.distributed.session import enter_folder
+from raypose.distributed.session import ClusterSize, enter_folder
 from raypose.errors import RayposeError, RunStoppedError
 from raypose.training.launch import (
     build_experiment,
@@ -27,6 +28,8 @@ from raypose.training.launch import (
 from raypose.training.loop import fit
 from raypose.training.runtime import Runtime
 from raypose.training.setup import Experiment
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,12 +83,17 @@ def train_worker(arguments: dict[str, Any]) -> dict[str, float] | None:
     if not mistakes.empty():
         return None  # Ray Train has started the workers again all the same.
     stop = None
-    if ray.train.get_context().get_world_rank() == 0:
+    context = ray.train.get_context()
+    if context.get_world_rank() == 0:
         send_logs(arguments["logs"])
         stop = watch_for_stop(arguments["stop"])
+        logger.info("workers: %d", context.get_world_size())
     enter_folder(task.folder)
     strategy = Config.from_resolved(task.config).cluster.strategy
     runtime = RayRuntime(Path(task.work_dir), task.resume, stop, strategy)
+    # The cluster need not be the one that was planned for, nor the number of workers.
+    budget = task.budget.spread_over(runtime.world_size, ClusterSize.current().cpus)
+    task = replace(task, budget=budget)
     if runtime.device.type == "cpu":
         torch.set_num_threads(task.budget.threads)
     experiment = mistake = None

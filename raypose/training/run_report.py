@@ -136,12 +136,17 @@ def _facts(config: Config, dataset: Sequence[PoseSample]) -> dict[str, str]:
         "Average of weights": "" if train.ema is None else f"momentum {train.ema.momentum:g}",
         "Flip test": "yes" if (model.get("test_cfg") or {}).get("flip_test") else "no",
         "Started from": train.load_from or "",
-        "Workers": f"{config.cluster.num_workers}"
-        if config.cluster.num_workers
-        else "this process",
+        "Workers": _workers(config),
         "Seed": f"{train.seed}",
     }
     return facts
+
+
+def _workers(config: Config) -> str:
+    fewest, most = config.cluster.min_workers, config.cluster.max_workers
+    if not most:
+        return "this process"
+    return f"{fewest} to {most}" if config.cluster.is_elastic else f"{most}"
 
 
 def _what(config: Config) -> str:

@@ -143,3 +143,52 @@ def test_images_have_no_depth(load: Load, problems: Problems) -> None:
     assert "without its depth, [96, 128]" in problem
     (problem,) = problems(text, "model.head.out_channels=16")
     assert problem.endswith("model.head.out_channels: got 16, expected 17: coco has 17 keypoints")
+
+
+@pytest.mark.parametrize(
+    ("workers", "message"),
+    [
+        ("[2]", "got [2], "),
+        ("[0, 2]", "got [0, 2], "),
+        ("[3, 2]", "got [3, 2], "),
+        ("[1, 2, 3]", "got [1, 2, 3], "),
+        ("[1, 2.5]", "got [1, 2.5], "),
+        ("-1", "got -1, "),
+        ("two", "got 'two', "),
+        ("true", "got True, "),
+    ],
+)
+def test_a_number_of_workers_that_is_none(problems: Problems, workers: str, message: str) -> None:
+    assert problems(f"skeleton: coco\n{MODEL}", f"cluster.num_workers={workers}") == [
+        f"command line: cluster.num_workers: {message}expected a number of workers, or [min, max] "
+        "of at least 1 and min <= max"
+    ]
+
+
+def test_a_batch_has_a_sample_for_each_of_the_most_workers(problems: Problems, load: Load) -> None:
+    text = f"skeleton: coco\n{MODEL}cluster: {{num_workers: [2, 8]}}\n"
+    load(text, "train.batch_size=8")
+    assert problems(text, "train.batch_size=7") == [
+        "command line: train.batch_size: got 7, expected a sample at least for each of 8 workers"
+    ]
+
+
+def test_a_range_of_workers_with_a_strict_placement(problems: Problems, load: Load) -> None:
+    text = f"skeleton: coco\n{MODEL}"
+    strict = "cluster.placement_strategy=STRICT_SPREAD"
+    load(text, "cluster.num_workers=2", strict)
+    assert problems(text, "cluster.num_workers=[1, 2]", strict) == [
+        "command line: cluster.placement_strategy: got STRICT_SPREAD, expected PACK or SPREAD with "
+        "a range of workers"
+    ]
+
+
+def test_a_batch_size_that_is_tried_out(problems: Problems, load: Load) -> None:
+    text, auto = f"skeleton: coco\n{MODEL}", "train.batch_size=auto"
+    load(text, auto, "cluster.num_workers=[1, 4]")
+    assert problems(text, "train.batch_size=0") == [
+        "command line: train.batch_size: got 0, expected a whole number greater than 0, or auto"
+    ]
+    assert problems(text, auto, "cluster.strategy=fsdp2") == [
+        "command line: train.batch_size: got auto, expected a number with cluster.strategy: fsdp2"
+    ]

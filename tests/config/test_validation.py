@@ -87,7 +87,9 @@ def test_a_model_is_needed(problems: Callable[..., list[str]]) -> None:
 def test_each_mistake_is_at_the_line_of_its_own_key(problems: Callable[..., list[str]]) -> None:
     text = "train:\n  epochs: 1\n  batch_size: x\n  sed: 3\ncluster:\n\n  num_workers: -1\n"
     assert problems(MODEL + text) == [
-        f"exp.yaml:{LINES + 3}: train.batch_size: got 'x', expected a whole number",
+        f"exp.yaml:{LINES + 3}: train.batch_size: got 'x', expected a whole number greater than 0, "
+        "or auto",
         f"exp.yaml:{LINES + 4}: train.sed: unknown key. Did you mean 'seed'?",
-        f"exp.yaml:{LINES + 7}: cluster.num_workers: got -1, expected greater than or equal to 0",
+        f"exp.yaml:{LINES + 7}: cluster.num_workers: got -1, expected a number of workers, or "
+        "[min, max] of at least 1 and min <= max",
     ]

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 
-from raypose.config import Config
+from raypose.config import Config, build_dataset
 from raypose.distributed.evaluate import evaluate_checkpoint
 from raypose.distributed.train import train
 from raypose.errors import DataError, RayposeError, RunStoppedError
@@ -91,6 +92,20 @@ def test_a_run_is_the_same_however_it_is_spread(
     assert numbers(metrics) == pytest.approx(numbers(wanted), rel=1e-4)
     assert json.loads((tmp_path / "run" / "metrics.json").read_text()) == metrics
     assert (tmp_path / "run" / "config.yaml").read_text() == config.to_yaml()
+
+
+@pytest.mark.slow
+def test_workers_find_one_batch_size_together(synthetic_people: Path, tmp_path: Path) -> None:
+    changes: dict[str, Any] = {"train__epochs": 1, "cluster": {"num_workers": 2}, "schedules": []}
+    auto = config_of(tmp_path, synthetic_people, train__batch_size="auto", **changes)
+    train(auto, tmp_path / "run")
+    written = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
+    size = written["train"]["batch_size"]
+    assert size % 2 == 0
+    assert 4 <= size <= len(build_dataset(auto, "train"))
+    said = config_of(tmp_path, synthetic_people, train__batch_size=size, **changes)
+    train_locally(said, tmp_path / "said")
+    assert_same_run(tmp_path / "run", tmp_path / "said")
 
 
 @pytest.mark.slow

@@ -2,8 +2,8 @@
 
     python training_on_nodes.py GIVEN.json
 
-`GIVEN.json` names the config, the work folder and what happens: `worker`, `node`, `notice` or
-`driver`. The log goes to the standard error.
+`GIVEN.json` names the config, the work folder, how many nodes there are and what happens: `worker`,
+`node`, `more`, `notice` or `driver`. The log goes to the standard error.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,10 @@ class Nodes:
         """Lose a node with a worker."""
         self.cluster.remove_node(self._busy(), allow_graceful=False)
 
+    def add_one(self) -> None:
+        """Add a node."""
+        self.nodes.append(self.cluster.add_node(True, **NODE))
+
     def take_one_back(self) -> None:
         """Give notice that a node with a worker goes, and let it go."""
         node = self._busy()
@@ -64,18 +68,11 @@ class Nodes:
         return next(node for node in self.nodes if not free[node.node_id].get("CPU"))
 
 
-def when_it_trains(work_dir: Path, rows: int, act: Callable[[], object]) -> threading.Thread:
-    """Do something once the log has so many rows."""
-
-    def wait() -> None:
-        log = work_dir / "log.csv"
-        while not log.is_file() or len(log.read_text().splitlines()) <= rows:
-            time.sleep(0.05)
-        act()
-
-    thread = threading.Thread(target=wait, daemon=True)
-    thread.start()
-    return thread
+def wait_for_rows(work_dir: Path, rows: int, over: Callable[[], bool]) -> None:
+    """Wait until the log has so many rows, or the training is over."""
+    log = work_dir / "log.csv"
+    while not over() and (not log.is_file() or len(log.read_text().splitlines()) <= rows):
+        time.sleep(0.05)
 
 
 def main(given: dict[str, Any]) -> None:
@@ -83,7 +80,7 @@ def main(given: dict[str, Any]) -> None:
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
     logging.getLogger("raypose").setLevel(logging.INFO)
     config, work_dir = Path(given["config"]), Path(given["work_dir"])
-    nodes = Nodes(3)
+    nodes = Nodes(given["nodes"])
     try:
         if given["event"] == "driver":
             assert nodes.cluster.address is not None
@@ -93,11 +90,16 @@ def main(given: dict[str, Any]) -> None:
         events: dict[str, Callable[[], object]] = {
             "worker": Path(given["bomb"]).touch,
             "node": nodes.lose_one,
+            "more": nodes.add_one,
             "notice": nodes.take_one_back,
         }
-        thread = when_it_trains(work_dir, 6, events[given["event"]])
-        train(load_config(config), work_dir)
-        thread.join(60)
+        # Nodes can be started in the main thread only.
+        with ThreadPoolExecutor(1) as other:
+            training = other.submit(train, load_config(config), work_dir)
+            # Ray Train hears of a new node within 20 seconds.
+            wait_for_rows(work_dir, 1 if given["event"] == "more" else 6, training.done)
+            events[given["event"]]()
+            training.result()
     finally:
         ray.shutdown()
         nodes.cluster.shutdown()
@@ -110,7 +112,8 @@ def kill_the_driver(address: str, config: Path, work_dir: Path) -> None:
     command += ["--resume", "--work-dir", str(work_dir)]
     environment = {**os.environ, "RAY_ADDRESS": address}
     first = subprocess.Popen(command, env=environment)
-    when_it_trains(work_dir, 6, lambda: os.kill(first.pid, signal.SIGKILL))
+    wait_for_rows(work_dir, 6, lambda: first.poll() is not None)
+    os.kill(first.pid, signal.SIGKILL)
     assert first.wait(120) == -signal.SIGKILL
     assert subprocess.run(command, env=environment, timeout=120, check=False).returncode == 0
 

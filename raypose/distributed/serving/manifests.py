@@ -206,7 +206,7 @@ def _serve_config(section: ServeSection, name: str, host: str) -> dict[str, Any]
 def _workers(config: Config) -> PodGroup:
     """Return a pod for each training process, with CPUs for those who load its data."""
     cluster, data = config.cluster, config.data_options
-    if cluster.num_workers == 0:
+    if cluster.max_workers == 0:
         raise ConfigError(
             "cluster.num_workers: 0 trains without Ray; a job needs at least one worker, such as "
             "cluster.num_workers=4"
@@ -225,8 +225,8 @@ def _workers(config: Config) -> PodGroup:
         cpus=math.ceil(cpus) + (_DATA_CPUS if data.loader == "ray" else data.num_workers),
         gpus=math.ceil(gpus),
         memory_gib=_TRAIN_MEMORY_GIB,
-        fewest=cluster.num_workers,
-        most=cluster.num_workers,
+        fewest=cluster.min_workers,
+        most=cluster.max_workers,
     )
 
 

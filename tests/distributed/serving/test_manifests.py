@@ -277,6 +277,17 @@ class TestRayJob:
         volumes = group["template"]["spec"]["volumes"]
         assert volumes[0]["persistentVolumeClaim"] == {"claimName": "raypose-files"}
 
+    def test_pods_follow_a_range_of_workers(self, experiment: Path) -> None:
+        overrides = ["cluster.num_workers=[2, 6]"]
+        content = yaml.safe_load(rayjob_manifest(str(experiment), overrides, image="i"))
+        jsonschema.validate(content, SCHEMA)
+        assert shlex.split(content["spec"]["entrypoint"])[-1] == overrides[0]
+        cluster = content["spec"]["rayClusterSpec"]
+        assert cluster["enableInTreeAutoscaling"] is True
+        (group,) = cluster["workerGroupSpecs"]
+        sizes = (group["replicas"], group["minReplicas"], group["maxReplicas"])
+        assert sizes == (2, 2, 6)
+
     def test_words_with_blanks_stay_whole(self, experiment: Path) -> None:
         overrides = ["data_root=a folder"]
         content = yaml.safe_load(rayjob_manifest(str(experiment), overrides, image="i"))
