@@ -157,9 +157,12 @@ class RayFeed:
     ) -> Iterator[PoseBatch]:
         if not len(positions):
             return
-        blocks = max(1, round(len(positions) / max(batch_size, _BLOCK_SAMPLES)))
+        count = max(1, round(len(positions) / max(batch_size, _BLOCK_SAMPLES)))
+        rows_each = -(-len(positions) // count)
         table = pa.table({"epoch": epochs, "position": positions})
-        stream = ray.data.from_arrow(table, override_num_blocks=blocks)
+        blocks = [table.slice(at, rows_each) for at in range(0, len(positions), rows_each)]
+        # `from_arrow` starts tasks of a CPU each to look at the blocks, and waits for them.
+        stream = ray.data.from_blocks(blocks)
         loader = _Loader(rows, split, self._config, self._order.pool)
         left = self._cpus >= _LEAST_CPUS
         loaded = stream.map_batches(

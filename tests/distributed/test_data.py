@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import ray
 import torch
 
 from raypose.config import build_dataset
@@ -87,3 +88,29 @@ def test_mixed_images_are_the_same_through_ray_data(synthetic_people: Path, tmp_
         assert one.num_instances.min() >= 4
         for name in ("inputs", "keypoints", "keypoints_visible"):
             assert torch.equal(getattr(one, name), getattr(other, name)), name
+
+
+@pytest.mark.parametrize(("taken", "cpus"), [(4.0, 0.0), (3.5, 0.5)])
+def test_batches_come_although_no_cpu_is_free(
+    synthetic_people: Path, tmp_path: Path, taken: float, cpus: float
+) -> None:
+    config = load_experiment(tmp_path, synthetic_people)
+    samples = build_dataset(config, "train")
+    order = SampleOrder(pool=SamplePool(sizes=(len(samples),)), batch_size=2)
+    worker = Worker.options(num_cpus=taken).remote()
+    ray.get(worker.wait.remote())
+    try:
+        feed = RayFeed(config, order, StoredSplits.put(samples, samples), 2, cpus=cpus)
+        ids = [batch.ids for batch in feed.train(0, 2)]
+    finally:
+        ray.kill(worker)
+    wanted = [samples[int(at)].id for epoch in (0, 1) for at in order.epoch(epoch).reshape(-1)]
+    assert [name for batch in ids for name in batch] == wanted
+
+
+@ray.remote
+class Worker:
+    """Owns CPUs."""
+
+    def wait(self) -> None:
+        """Return once there is one."""
