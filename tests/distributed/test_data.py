@@ -97,7 +97,7 @@ def test_batches_come_although_no_cpu_is_free(
     config = load_experiment(tmp_path, synthetic_people)
     samples = build_dataset(config, "train")
     order = SampleOrder(pool=SamplePool(sizes=(len(samples),)), batch_size=2)
-    worker = Worker.options(num_cpus=taken).remote()
+    worker: Any = Worker.options(num_cpus=taken).remote()
     ray.get(worker.wait.remote())
     try:
         feed = RayFeed(config, order, StoredSplits.put(samples, samples), 2, cpus=cpus)
