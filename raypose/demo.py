@@ -25,8 +25,8 @@ from raypose.inference.annotation.job import AnnotationJob
 from raypose.inference.annotation.parts import read_annotations
 from raypose.inference.annotation.table import poses_of
 from raypose.structures import Skeleton
-from raypose.training.run_folder import RunFolder
-from raypose.training.run_report import REPORT, run_parts
+from raypose.training.reports.run_folder import RunFolder
+from raypose.training.reports.run_report import REPORT, run_parts
 from raypose.visualization import (
     Command,
     Commands,

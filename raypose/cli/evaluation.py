@@ -63,8 +63,8 @@ def add_evaluation_commands(command: AddCommand) -> None:
 
 def write_report_of(work_dir: Path) -> None:
     """Write the report of a run that has just ended; what goes wrong does not undo the run."""
-    from raypose.training.run_folder import RunFolder
-    from raypose.training.run_report import write_run_report
+    from raypose.training.reports.run_folder import RunFolder
+    from raypose.training.reports.run_report import write_run_report
 
     try:
         run = RunFolder.open(work_dir)
@@ -97,7 +97,7 @@ def _evaluate(options: argparse.Namespace) -> None:
 def _read_source(options: argparse.Namespace) -> tuple[Config, Path]:
     """Return the config and the checkpoint that are meant."""
     from raypose.inference.loading import read_config
-    from raypose.training.run_folder import RunFolder
+    from raypose.training.reports.run_folder import RunFolder
 
     is_override = re.compile(r"[A-Za-z_][\w.]*=").match
     words: list[str] = [w for w in options.source if not is_override(w) or Path(w).exists()]
@@ -157,8 +157,8 @@ def _write_predictions(config: Config, answers: Sequence[Answer], path: Path) ->
 
 def _report(options: argparse.Namespace) -> None:
     from raypose.distributed.evaluate import evaluate_checkpoint
-    from raypose.training.run_folder import RunFolder
-    from raypose.training.run_report import write_run_report
+    from raypose.training.reports.run_folder import RunFolder
+    from raypose.training.reports.run_report import write_run_report
 
     run = RunFolder.open(options.folder)
     answers = run.answers()

@@ -55,7 +55,7 @@ def _train(options: argparse.Namespace) -> None:
 
 def _pack(options: argparse.Namespace) -> None:
     from raypose.config import load_config
-    from raypose.training.packing import PackOptions, pack
+    from raypose.training.feeds.packing import PackOptions, pack
 
     for name, least, most in (("quality", 1, 100), ("shard_mb", 1, 2000), ("workers", 0, 10_000)):
         value = getattr(options, name)

@@ -13,7 +13,7 @@ from raypose.distributed.mistakes import mistakes_as_they_are
 from raypose.distributed.room import NodeGroup
 from raypose.distributed.session import ClusterSize, enter_folder
 from raypose.distributed.worker_plan import WorkerPlan
-from raypose.training.batch_size import WorkerPlace, find_batch_size
+from raypose.training.batch_size.settling import WorkerPlace, find_batch_size
 from raypose.training.runtime import default_device
 
 # Ray's tasks have arguments of their own for these.

@@ -25,8 +25,8 @@ from raypose.distributed.pacing import Paced
 from raypose.distributed.session import enter_folder
 from raypose.structures import PoseBatch, PoseSample
 from raypose.structures.sample_schema import SAMPLE_SCHEMA
-from raypose.training.feed import load_training_sample, load_validation_sample
-from raypose.training.order import Indices, SampleOrder, SamplePool, image_numbers, part_sizes
+from raypose.training.feeds.feed import load_training_sample, load_validation_sample
+from raypose.training.feeds.order import Indices, SampleOrder, SamplePool, image_numbers, part_sizes
 
 # Samples of one task, unless a batch is larger: a task costs some 40 ms whatever it does, and its
 # samples wait for the last of them.

@@ -21,7 +21,7 @@ from raypose.distributed.session import ClusterSize, ray_session
 from raypose.distributed.train_worker import TrainTask, build_task, train_worker
 from raypose.distributed.worker_plan import WorkerPlan, plan_workers
 from raypose.errors import RayposeError
-from raypose.training.batch_size import settle_batch_size
+from raypose.training.batch_size.settling import settle_batch_size
 from raypose.training.interruption import stop_on_sigterm
 from raypose.training.launch import (
     train_locally,

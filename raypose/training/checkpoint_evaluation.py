@@ -13,9 +13,9 @@ from raypose.models.checkpoint import load_checkpoint
 from raypose.models.estimators.base import BasePoseEstimator
 from raypose.structures import PoseSample
 from raypose.training.evaluation import Evaluation, evaluate
-from raypose.training.feed import LocalFeed
+from raypose.training.feeds.feed import LocalFeed
+from raypose.training.feeds.order import SampleOrder, SamplePool
 from raypose.training.launch import val_batch_size, with_skeleton
-from raypose.training.order import SampleOrder, SamplePool
 from raypose.training.runtime import LocalRuntime, Runtime
 
 

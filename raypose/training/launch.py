@@ -19,17 +19,17 @@ from raypose.config import (
     sample_shares,
 )
 from raypose.structures import PoseSample
-from raypose.training.batch_size import WorkerPlace, find_batch_size, settle_batch_size
-from raypose.training.feed import Feed, LocalFeed
-from raypose.training.interruption import stop_on_sigterm
-from raypose.training.loop import fit
-from raypose.training.order import (
+from raypose.training.batch_size.settling import WorkerPlace, find_batch_size, settle_batch_size
+from raypose.training.feeds.feed import Feed, LocalFeed
+from raypose.training.feeds.order import (
     Indices,
     SampleOrder,
     SamplePool,
     image_numbers,
     part_sizes,
 )
+from raypose.training.interruption import stop_on_sigterm
+from raypose.training.loop import fit
 from raypose.training.runtime import LocalRuntime, Runtime
 from raypose.training.setup import Experiment
 

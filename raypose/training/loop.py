@@ -11,12 +11,12 @@ from pathlib import Path
 from raypose.training.early_stop import has_stalled
 from raypose.training.epoch import EpochTrainer
 from raypose.training.evaluation import evaluate, is_better, main_metric
-from raypose.training.logs import open_logs
-from raypose.training.run_log import RunLog
+from raypose.training.logs.opening import open_logs
+from raypose.training.logs.run_log import RunLog
+from raypose.training.reports.validation_record import ValidationRecord
 from raypose.training.runtime import Runtime
 from raypose.training.setup import Experiment, set_up
 from raypose.training.sharding import put_together
-from raypose.training.validation_record import ValidationRecord
 
 logger = logging.getLogger(__name__)
 

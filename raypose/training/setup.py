@@ -18,7 +18,7 @@ from raypose.models.estimators.base import BasePoseEstimator
 from raypose.structures import PoseSample
 from raypose.training.checkpoints import TrainingState
 from raypose.training.ema import ExponentialMovingAverage
-from raypose.training.feed import Feed
+from raypose.training.feeds.feed import Feed
 from raypose.training.freezing import FrozenParts
 from raypose.training.optimizer import auto_lr_factor, build_optimizer
 from raypose.training.runtime import Runtime

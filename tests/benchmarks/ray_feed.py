@@ -29,7 +29,7 @@ from raypose.distributed.data import RayFeed, StoredSplits
 from raypose.distributed.pacing import Paced
 from raypose.distributed.session import ray_session
 from raypose.structures import PoseBatch
-from raypose.training.order import SampleOrder, SamplePool
+from raypose.training.feeds.order import SampleOrder, SamplePool
 from raypose.training.train_step import TrainStep
 
 

@@ -22,8 +22,8 @@ import torch
 from raypose.codecs.base import BaseKeypointCodec
 from raypose.datasets import CocoDataset
 from raypose.registry import CODECS
-from raypose.training.feed import LocalFeed
-from raypose.training.order import SampleOrder, SamplePool, image_numbers
+from raypose.training.feeds.feed import LocalFeed
+from raypose.training.feeds.order import SampleOrder, SamplePool, image_numbers
 from raypose.transforms import Compose
 from tests.benchmarks.mmpose_client import mmpose_peer
 from tests.benchmarks.train_pipeline import HRNET, RTMPOSE, SIZE

@@ -25,9 +25,9 @@ from pathlib import Path
 from raypose.config import load_config
 from raypose.distributed.train import train
 from raypose.structures import PoseBatch
-from raypose.training.csv_log import read_csv_log
-from raypose.training.feed import Feed
+from raypose.training.feeds.feed import Feed
 from raypose.training.launch import local_experiment
+from raypose.training.logs.csv_log import read_csv_log
 from raypose.training.loop import fit
 from raypose.training.runtime import LocalRuntime
 

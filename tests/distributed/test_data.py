@@ -14,8 +14,8 @@ import torch
 from raypose.config import build_dataset
 from raypose.distributed.data import RayFeed, StoredSplits
 from raypose.distributed.pacing import Paced
+from raypose.training.feeds.order import SampleOrder, SamplePool, part_sizes
 from raypose.training.launch import local_feed, sample_order
-from raypose.training.order import SampleOrder, SamplePool, part_sizes
 from raypose.training.runtime import LocalRuntime
 from tests.tiny_runs import dataset, load_experiment
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from raypose.distributed.train import train
+from raypose.training.feeds.packing import PackOptions, pack
 from raypose.training.launch import train_locally
-from raypose.training.packing import PackOptions, pack
 from tests.tiny_runs import load_experiment
 
 

@@ -18,8 +18,8 @@ from raypose.config import Config, build_dataset
 from raypose.distributed.evaluate import evaluate_checkpoint
 from raypose.distributed.train import train
 from raypose.errors import DataError, RayposeError, RunStoppedError
-from raypose.training.csv_log import read_csv_log
 from raypose.training.launch import train_locally
+from raypose.training.logs.csv_log import read_csv_log
 from tests.tiny_runs import dataset, load_experiment, weights_in
 
 pytestmark = [pytest.mark.usefixtures("ray_session"), pytest.mark.timeout(240)]

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from raypose.config import Config, build_dataset, build_pipeline
 from raypose.structures import PoseBatch
-from raypose.training.feed import LocalFeed
-from raypose.training.order import SampleOrder, SamplePool
+from raypose.training.feeds.feed import LocalFeed
+from raypose.training.feeds.order import SampleOrder, SamplePool
 from tests.extension.conftest import Load
 
 EPOCHS = 2

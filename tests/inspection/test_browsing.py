@@ -18,8 +18,8 @@ from raypose.errors import RayposeError
 from raypose.inspection.browsing import Choice, browse
 from raypose.inspection.sample_pictures import SamplePictures
 from raypose.structures import PoseSample, Skeleton
-from raypose.training.feed import load_training_sample
-from raypose.training.order import SamplePool
+from raypose.training.feeds.feed import load_training_sample
+from raypose.training.feeds.order import SamplePool
 from raypose.visualization import Gallery, Report, write_report
 from tests.distributed.serving.page.browser import find_browser, launch
 from tests.tiny_runs import load_experiment

@@ -11,8 +11,8 @@ import pytest
 from torch import nn
 
 from raypose.config.sections import OptimizerSection, TrainSection
-from raypose.training.csv_log import read_csv_log
 from raypose.training.launch import train_locally
+from raypose.training.logs.csv_log import read_csv_log
 from raypose.training.optimizer import auto_lr_factor, build_optimizer
 from raypose.training.schedules import RunLength, build_schedules, rate_at
 from tests.tiny_runs import load_experiment

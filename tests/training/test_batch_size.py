@@ -14,11 +14,11 @@ import torch
 import yaml
 
 from raypose.errors import ConfigError, RayposeError
-from raypose.training import batch_trial
-from raypose.training.batch_search import MemoryShortageError, fastest_batch, largest_batch
-from raypose.training.batch_size import WorkerPlace, find_batch_size, settle_batch_size
-from raypose.training.batch_trial import BatchTrial, is_out_of_memory
-from raypose.training.host_memory import free_memory
+from raypose.training.batch_size import trial as batch_trial
+from raypose.training.batch_size.host_memory import free_memory
+from raypose.training.batch_size.search import MemoryShortageError, fastest_batch, largest_batch
+from raypose.training.batch_size.settling import WorkerPlace, find_batch_size, settle_batch_size
+from raypose.training.batch_size.trial import BatchTrial, is_out_of_memory
 from raypose.training.launch import train_locally
 from tests.tiny_runs import assert_same_weights, load_experiment, weights_in
 

@@ -16,8 +16,8 @@ from raypose.config import Config
 from raypose.errors import CheckpointError, RunStoppedError
 from raypose.structures import PoseBatch
 from raypose.training import setup
-from raypose.training.csv_log import read_csv_log
 from raypose.training.launch import train_locally
+from raypose.training.logs.csv_log import read_csv_log
 from raypose.training.train_step import TrainStep
 from tests.tiny_runs import assert_same_weights, load_experiment
 from tests.training.processes import train_in_processes

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from raypose.errors import ConfigError
-from raypose.training.logs import open_logs
-from raypose.training.run_log import RunLog, noted_id
+from raypose.training.logs.opening import open_logs
+from raypose.training.logs.run_log import RunLog, noted_id
 
 PICTURE = np.full((30, 40, 3), (250, 100, 20), np.uint8)
 

@@ -15,8 +15,8 @@ import torch
 from raypose.config import Config
 from raypose.datasets import CocoDataset
 from raypose.errors import CheckpointError, ConfigError, DataError, RayposeError
-from raypose.training.csv_log import read_csv_log
 from raypose.training.launch import train_locally
+from raypose.training.logs.csv_log import read_csv_log
 from tests.tiny_runs import assert_same_weights, dataset, load_experiment, pipeline, weights_in
 
 

@@ -15,8 +15,8 @@ from raypose.config import build_dataset
 from raypose.errors import RayposeError
 from raypose.structures import PoseBatch
 from raypose.training import setup
+from raypose.training.feeds.order import SampleOrder, SamplePool, image_numbers
 from raypose.training.launch import train_locally
-from raypose.training.order import SampleOrder, SamplePool, image_numbers
 from raypose.training.train_step import TrainStep
 from tests.tiny_runs import assert_same_weights, dataset, load_experiment
 from tests.training.processes import train_in_processes

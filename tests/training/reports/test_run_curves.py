@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from raypose.training.run_curves import metric_charts, training_charts
+from raypose.training.reports.run_curves import metric_charts, training_charts
 
 ROWS = [
     {"step": 10, "epoch": 1, "loss": 50.0, "loss_a": 30.0, "loss_b": 20.0, "acc_pose": 0.1,

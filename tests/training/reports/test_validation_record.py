@@ -12,8 +12,8 @@ import pytest
 from raypose.config import build_dataset
 from raypose.structures import Poses
 from raypose.training.answers import Answer, read_answers
-from raypose.training.csv_log import CsvLog
-from raypose.training.validation_record import ValidationRecord
+from raypose.training.logs.csv_log import CsvLog
+from raypose.training.reports.validation_record import ValidationRecord
 from tests.tiny_runs import load_experiment
 
 

@@ -15,7 +15,7 @@ import cv2
 import yaml
 
 from raypose.errors import ConfigError
-from raypose.training.run_log import Image, Number, noted_id
+from raypose.training.logs.run_log import Image, Number, noted_id
 
 _EXPERIMENT = "raypose"
 # Sections of the config whose values are parameters there; all of it is kept as a file.

@@ -11,8 +11,8 @@ import pytest
 from raypose.config import build_dataset
 from raypose.structures import Poses
 from raypose.training.answers import Answer
-from raypose.training.run_folder import RunFolder
-from raypose.training.run_report import write_run_report
+from raypose.training.reports.run_folder import RunFolder
+from raypose.training.reports.run_report import write_run_report
 from tests.tiny_runs import load_experiment
 
 LOG = """step,epoch,loss,loss_kpt,lr,samples/s,PCK,EPE

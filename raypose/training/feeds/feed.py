@@ -18,8 +18,8 @@ from torch.utils.data import DataLoader, Dataset
 from raypose.errors import DataError, RayposeError
 from raypose.ops.image_files import reading_once
 from raypose.structures import PoseBatch, PoseSample
-from raypose.training.lanes import companions
-from raypose.training.order import Indices, SampleOrder, SamplePool, image_numbers
+from raypose.training.feeds.lanes import companions
+from raypose.training.feeds.order import Indices, SampleOrder, SamplePool, image_numbers
 
 Pipeline = Callable[[PoseSample, int], PoseSample | None]
 Load = Callable[[Sequence[PoseSample], int, int, Pipeline], PoseSample]

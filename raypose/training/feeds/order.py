@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from raypose.errors import ConfigError
 from raypose.structures import PoseSample
-from raypose.training.lanes import lay_in_lanes
+from raypose.training.feeds.lanes import lay_in_lanes
 
 Indices = npt.NDArray[np.int64]
 # A third number beside seed and epoch: the choice of samples has nothing to do with their order.
@@ -80,7 +80,7 @@ class SampleOrder:
         rank: which share of each batch is ours.
         world_size: number of shares.
         images: for each sample of the dataset the number of its image, so that the people of an
-            image stand where it is decoded once for them (`raypose.training.lanes`); None for
+            image stand where it is decoded once for them (`raypose.training.feeds.lanes`); None for
             samples of one image each.
     """
 

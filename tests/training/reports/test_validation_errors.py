@@ -12,8 +12,8 @@ import pytest
 from raypose.config import Config, build_dataset
 from raypose.structures import Poses
 from raypose.training.answers import Answer
-from raypose.training.error_parts import error_charts, error_table, worst_cases
-from raypose.training.validation_errors import ValidationErrors
+from raypose.training.reports.error_parts import error_charts, error_table, worst_cases
+from raypose.training.reports.validation_errors import ValidationErrors
 from raypose.visualization import Histogram
 from tests.tiny_runs import load_experiment
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from raypose.errors import RayposeError
-from raypose.training.run_folder import RunFolder
+from raypose.training.reports.run_folder import RunFolder
 from tests.tiny_runs import load_experiment
 
 

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from raypose.training.run_log import Image, Number
+from raypose.training.logs.run_log import Image, Number
 
 
 class CsvLog:

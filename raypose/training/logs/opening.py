@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from raypose.training.csv_log import CsvLog
-from raypose.training.mlflow_log import MlflowLog
-from raypose.training.run_log import RunLog
-from raypose.training.tensorboard_log import TensorBoardLog
-from raypose.training.wandb_log import WandbLog
+from raypose.training.logs.csv_log import CsvLog
+from raypose.training.logs.mlflow_log import MlflowLog
+from raypose.training.logs.run_log import RunLog
+from raypose.training.logs.tensorboard_log import TensorBoardLog
+from raypose.training.logs.wandb_log import WandbLog
 
 _KINDS: dict[str, Callable[[Path, int], RunLog]] = {
     "csv": CsvLog,

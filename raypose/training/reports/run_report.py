@@ -12,11 +12,11 @@ import raypose
 from raypose.config import Config, build_dataset, build_model
 from raypose.structures import PoseSample
 from raypose.training.answers import Answer
-from raypose.training.error_parts import error_charts, error_table, worst_cases
 from raypose.training.evaluation import lower_is_better, main_metric
-from raypose.training.run_curves import metric_charts, training_charts
-from raypose.training.run_folder import RunFolder
-from raypose.training.validation_errors import ValidationErrors
+from raypose.training.reports.error_parts import error_charts, error_table, worst_cases
+from raypose.training.reports.run_curves import metric_charts, training_charts
+from raypose.training.reports.run_folder import RunFolder
+from raypose.training.reports.validation_errors import ValidationErrors
 from raypose.visualization import Charts, Facts, Number, Numbers, Part, Report, write_report
 from raypose.visualization.report_parts import duration
 

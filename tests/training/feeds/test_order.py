@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from raypose.errors import ConfigError
-from raypose.training.order import SampleOrder, SamplePool
+from raypose.training.feeds.order import SampleOrder, SamplePool
 
 
 def test_shares_of_workers_make_up_the_same_global_batches() -> None:

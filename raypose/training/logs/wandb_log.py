@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from raypose.errors import ConfigError
-from raypose.training.run_log import Image, Number, noted_id
+from raypose.training.logs.run_log import Image, Number, noted_id
 
 _PROJECT = "raypose"
 

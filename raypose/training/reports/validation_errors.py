@@ -13,7 +13,7 @@ from raypose.config import Config, build_dataset
 from raypose.evaluation.pose_errors import PoseErrors, errors_in_space, errors_of_sample
 from raypose.structures import Poses, PoseSample, Skeleton
 from raypose.training.answers import Answer
-from raypose.training.sample_views import color_type_of
+from raypose.training.reports.sample_views import color_type_of
 
 Floats = npt.NDArray[np.float64]
 

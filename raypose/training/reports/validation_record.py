@@ -15,9 +15,9 @@ from raypose.config import Config
 from raypose.errors import DataError
 from raypose.structures import PoseSample, Skeleton
 from raypose.training.answers import Answer, write_answers
-from raypose.training.run_folder import BEST_ANSWERS
-from raypose.training.run_log import RunLog
-from raypose.training.sample_views import color_type_of, views_of_sample
+from raypose.training.logs.run_log import RunLog
+from raypose.training.reports.run_folder import BEST_ANSWERS
+from raypose.training.reports.sample_views import color_type_of, views_of_sample
 from raypose.visualization import contact_sheet
 
 logger = logging.getLogger(__name__)

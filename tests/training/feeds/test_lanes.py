@@ -12,9 +12,9 @@ import torch
 
 import raypose.ops.image_files as image_files
 from raypose.config import build_dataset, build_pipeline
-from raypose.training.feed import LocalFeed
-from raypose.training.lanes import companions
-from raypose.training.order import SampleOrder, SamplePool, image_numbers
+from raypose.training.feeds.feed import LocalFeed
+from raypose.training.feeds.lanes import companions
+from raypose.training.feeds.order import SampleOrder, SamplePool, image_numbers
 from tests.tiny_runs import load_experiment
 
 # 500 images with one to six people.

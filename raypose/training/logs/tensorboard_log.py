@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 
 from raypose.errors import ConfigError
-from raypose.training.run_log import Image, Number
+from raypose.training.logs.run_log import Image, Number
 
 
 class TensorBoardLog:

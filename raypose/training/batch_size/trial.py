@@ -25,10 +25,10 @@ from raypose.config import (
 )
 from raypose.models.base_module import FollowsEpochs
 from raypose.structures import PoseBatch, PoseSample
-from raypose.training.batch_search import MemoryShortageError
-from raypose.training.feed import LocalFeed, load_training_sample
+from raypose.training.batch_size.search import MemoryShortageError
+from raypose.training.feeds.feed import LocalFeed, load_training_sample
+from raypose.training.feeds.order import SampleOrder, SamplePool, part_sizes
 from raypose.training.not_finite import FiniteCheck
-from raypose.training.order import SampleOrder, SamplePool, part_sizes
 from raypose.training.runtime import LocalRuntime
 from raypose.training.setup import Experiment, set_up
 from raypose.training.update import Updater

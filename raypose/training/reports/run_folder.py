@@ -10,7 +10,7 @@ from raypose.config import Config
 from raypose.errors import RayposeError
 from raypose.models.checkpoint import read_checkpoint
 from raypose.training.answers import Answer, read_answers
-from raypose.training.csv_log import read_csv_log
+from raypose.training.logs.csv_log import read_csv_log
 
 BEST_ANSWERS = "val_predictions.parquet"
 """Answers of the best checkpoint to the validation set, in the folder of the run."""

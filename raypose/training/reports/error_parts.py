@@ -6,8 +6,8 @@ import numpy as np
 
 from raypose.errors import DataError
 from raypose.structures import PoseSample
-from raypose.training.sample_views import views_of_instance
-from raypose.training.validation_errors import ValidationErrors
+from raypose.training.reports.sample_views import views_of_instance
+from raypose.training.reports.validation_errors import ValidationErrors
 from raypose.visualization import Badge, Chart, Example, Gallery, Histogram, Table
 
 # Shares of the box that are thresholds of the table.

@@ -14,9 +14,9 @@ import yaml
 
 from raypose.config import Config
 from raypose.errors import RayposeError
-from raypose.training.batch_search import fastest_batch, largest_batch
-from raypose.training.batch_trial import BatchTrial
-from raypose.training.host_memory import free_memory
+from raypose.training.batch_size.host_memory import free_memory
+from raypose.training.batch_size.search import fastest_batch, largest_batch
+from raypose.training.batch_size.trial import BatchTrial
 
 logger = logging.getLogger(__name__)
 

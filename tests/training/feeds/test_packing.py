@@ -18,9 +18,9 @@ from raypose.datasets import PackedDataset
 from raypose.errors import ConfigError, DataError, RayposeError
 from raypose.ops.image_files import read_image
 from raypose.structures import PoseSample
+from raypose.training.feeds.order import image_numbers, part_sizes
+from raypose.training.feeds.packing import PackOptions, pack
 from raypose.training.launch import sample_order, train_locally
-from raypose.training.order import image_numbers, part_sizes
-from raypose.training.packing import PackOptions, pack
 from raypose.training.runtime import LocalRuntime
 from tests.tiny_runs import load_experiment, weights_in
 

@@ -14,8 +14,8 @@ from torch import Tensor
 from raypose.config import build_dataset, build_pipeline
 from raypose.errors import DataError
 from raypose.structures import PoseBatch, PoseSample
-from raypose.training.feed import LocalFeed, Pipeline
-from raypose.training.order import SampleOrder, SamplePool
+from raypose.training.feeds.feed import LocalFeed, Pipeline
+from raypose.training.feeds.order import SampleOrder, SamplePool
 from tests.tiny_runs import load_experiment
 
 

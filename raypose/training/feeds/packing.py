@@ -31,7 +31,7 @@ from raypose.ops.image_files import reading_once
 from raypose.ops.packed_files import read_file
 from raypose.structures import PoseSample
 from raypose.structures.sample_schema import SAMPLE_SCHEMA
-from raypose.training.order import part_sizes
+from raypose.training.feeds.order import part_sizes
 from raypose.transforms.crop_reach import crop_reach
 
 # A part is cut out where that saves a fifth of the bytes; the file itself loses nothing.

@@ -1,0 +1,1 @@
+"""`train.batch_size: auto`: how many samples a worker should have."""

@@ -1,0 +1,1 @@
+"""What a run shows people: its curves, its errors, its worst cases."""
