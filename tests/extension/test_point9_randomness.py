@@ -46,7 +46,7 @@ def feed(config: Config, rank: int = 0, world_size: int = 1, num_workers: int = 
 def order(config: Config, count: int, rank: int, world_size: int) -> SampleOrder:
     return SampleOrder(
         pool=SamplePool(sizes=(count,), seed=config.train.seed),
-        batch_size=config.train.batch_size,
+        batch_size=config.train.settled_batch_size,
         rank=rank,
         world_size=world_size,
     )
