@@ -117,8 +117,9 @@ def fix_aspect_ratio(scale: np.ndarray, aspect_ratio: float) -> np.ndarray:
     Returns:
         Array of the same shape.
     """
-    w, h = scale[..., 0], scale[..., 1]
-    return np.stack([np.maximum(w, h * aspect_ratio), np.maximum(h, w / aspect_ratio)], axis=-1)
+    least = scale[..., ::-1] * aspect_ratio
+    least[..., 1] = scale[..., 0] / aspect_ratio
+    return np.maximum(scale, least)
 
 
 def bottomup_resize_geometry(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 import cv2
 import numpy as np
@@ -54,6 +55,7 @@ class RandomFlip:
             problems.append(f"prob is from 0 to 1, in sum too, got {prob}")
         if problems:
             raise ConfigError(problems)
+        self._limits = list(accumulate(self.probs))
 
     def __call__(self, sample: PoseSample) -> PoseSample:
         """Mirror the sample or leave it as it is.
@@ -64,7 +66,7 @@ class RandomFlip:
                 than the pixels.
         """
         draw = sample.rng.random()
-        for direction, limit in zip(self.directions, np.cumsum(self.probs), strict=True):
+        for direction, limit in zip(self.directions, self._limits, strict=True):
             if draw < limit:
                 return self.flip(sample, direction)
         return sample

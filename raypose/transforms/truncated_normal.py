@@ -24,4 +24,4 @@ def truncated_normal(rng: np.random.Generator, *shape: int) -> np.ndarray:
         float64 array.
     """
     uniform = rng.uniform(_LOW, _HIGH, shape)
-    return np.reshape([_NORMAL.inv_cdf(p) for p in uniform.ravel()], shape)
+    return np.array([_NORMAL.inv_cdf(p) for p in uniform.ravel().tolist()]).reshape(shape)

@@ -26,13 +26,24 @@ class Fixed:
         return np.array([2, 0, 1])[:n]
 
 
-def test_hsv_adds_the_drawn_amounts(make_sample: MakeSample) -> None:
+@pytest.mark.parametrize(
+    ("drawn", "happens", "amounts"),
+    [
+        ([-0.9, 0.5, 1.0], [1, 1, 0], (-4, 15, 0)),
+        ([1.0, -1.0, 0.7], [1, 1, 1], (5, -30, 21)),
+        ([0.1, -0.5, -0.9], [1, 1, 1], (0, -15, -27)),
+        ([0.0, 0.0, 1.0], [0, 0, 1], (0, 0, 30)),
+    ],
+)
+def test_hsv_adds_the_drawn_amounts(
+    make_sample: MakeSample, drawn: list[float], happens: list[int], amounts: tuple[int, ...]
+) -> None:
     sample = make_sample()
     assert sample.image is not None
     expected = cv2.cvtColor(sample.image, cv2.COLOR_BGR2HSV).astype(int)
-    expected[..., 0] = (expected[..., 0] - 4) % 180
-    expected[..., 1] = np.clip(expected[..., 1] + 15, 0, 255)
-    draws = Fixed([np.array([-0.9, 0.5, 1.0])], [np.array([1, 1, 0])])
+    expected[..., 0] = (expected[..., 0] + amounts[0]) % 180
+    expected[..., 1:] = np.clip(expected[..., 1:] + amounts[1:], 0, 255)
+    draws = Fixed([np.array(drawn)], [np.array(happens)])
     sample.rng = draws  # type: ignore[assignment]
     sample = YOLOXHSVRandomAug()(sample)
     np.testing.assert_array_equal(
