@@ -29,7 +29,8 @@ EXPECTED = {
     "ann_fil:": "data.val.dataset.ann_fil: CocoDataset takes no argument 'ann_fil'. "
     "Did you mean 'ann_file'?",
     "type: Hit,": "metrics.0.type: unknown metric 'Hit'. Did you mean 'Hits'?",
-    "batch_size: many": "train.batch_size: got 'many', expected a whole number greater than 0, or auto",
+    "batch_size: many": "train.batch_size: got 'many', "
+    "expected a whole number greater than 0, or auto",
     "codek": "model.head.decoder: ${codek} refers to nothing: no key 'codek'. "
     "Did you mean 'codec'?",
 }
