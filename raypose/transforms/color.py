@@ -152,5 +152,5 @@ def _shift_hsv(image: Image, hue: int, saturation: int, value: int) -> Image:
     for change, sign in ((cv2.add, 1), (cv2.subtract, -1)):
         amounts = (0, max(sign * saturation, 0), max(sign * value, 0), 0)
         if any(amounts):
-            change(hsv, amounts, dst=hsv)
+            change(hsv, amounts, dst=hsv)  # type: ignore[call-overload]
     return cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR)  # type: ignore[return-value]
