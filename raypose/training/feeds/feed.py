@@ -6,7 +6,9 @@ feed of its own in `raypose.distributed`.
 
 from __future__ import annotations
 
+import atexit
 import functools
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
@@ -136,7 +138,7 @@ class LocalFeed:
             num_workers=num_workers,
             pin_memory=self._pin_memory,
             collate_fn=_collate,
-            worker_init_fn=_use_one_thread,
+            worker_init_fn=_begin_process,
             # Its own, or starting to load would change the random numbers of the model.
             generator=torch.Generator(),
             # Forked children of a process that has used threads can hang in cv2 and torch.
@@ -310,7 +312,10 @@ def _collate(samples: list[PoseSample | RayposeError]) -> PoseBatch | RayposeErr
     return PoseBatch.collate(loaded)
 
 
-def _use_one_thread(worker: int) -> None:
+def _begin_process(worker: int) -> None:
     del worker
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
+    # A loader that is no longer asked still hands its batches over, in a thread. Python ends such
+    # threads from under torch, which aborts the process; leaving at once is what is wanted anyway.
+    atexit.register(os._exit, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -147,6 +148,29 @@ def test_loader_processes_make_the_same_batches_and_say_the_same(
             assert torch.equal(getattr(first, name), getattr(second, name))
     with pytest.raises(DataError, match=r"^broken.jpg: empty, not an image$"):
         next(stream)
+
+
+class Pictures(Numbers):
+    """Samples large enough that handing batches over takes as long as making them."""
+
+    def __getitem__(self, index: int) -> PoseSample:  # type: ignore[override]
+        keypoints = np.zeros((1, 17, 2), np.float32)
+        image = np.full((512, 512, 3), index % 256, np.uint8)
+        return PoseSample(id=str(index), index=index, image=image, keypoints=keypoints)
+
+
+def test_loader_processes_end_in_silence_in_the_middle_of_an_epoch(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    order = SampleOrder(pool=SamplePool(sizes=(4096,), seed=3), batch_size=32)
+    data = (Pictures(4096), keep)
+    for _ in range(2):
+        stream = LocalFeed(order, data, data, 32, num_workers=2).train(0, 3)
+        for _ in range(8):
+            next(stream)
+        del stream
+        gc.collect()
+    assert capfd.readouterr() == ("", "")
 
 
 def test_loading_draws_nothing_from_the_random_numbers_of_the_model() -> None:
