@@ -122,7 +122,7 @@ class MotionBERTLabel(BaseKeypointCodec):
                 _lens(cameras, name).to(lifting_target, non_blocking=True) for name in ("f", "c")
             )
             label, computed = camera_to_image_coord(self.root_index, lifting_target, *lens)
-            # A target that is only a placeholder is not in front of the camera.
+            # Zeros that stand for a target that is not known are not in front of the camera.
             seen = lifting_target[..., self.root_index, 2] > 0
             computed = torch.where(seen, computed, _USUAL_FACTOR)
         factor = computed if factor is None else torch.where(factor[:, :1] == 0, computed, factor)
